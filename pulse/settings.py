@@ -1,0 +1,178 @@
+"""Every setting, read from the environment, `.env` and `*_FILE` secrets, and checked at start.
+
+`PULSE_X_FILE=/run/secrets/x` gives the value of `PULSE_X` from a file (trailing newlines dropped), for
+every setting. The environment wins over `.env`. docs/settings.md documents each; a test compares.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pulse.errors import SettingsError
+
+PREFIX = "PULSE_"
+
+
+class Settings(BaseSettings):
+    """All settings of one installation; the environment name of a field is `PULSE_` + its name."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded databases, the spool and keys.")
+    database_url: SecretStr | None = Field(
+        None,
+        description="Relational database: sqlite:///… or postgresql://…; SQLite in the data folder if unset.",
+    )
+    mqtt_url: SecretStr | None = Field(
+        None,
+        description="Broker: mqtt://user:password@host:1883 or mqtts://…:8883; `pulse serve` starts its own if unset.",
+    )
+    mqtt_client_id: str = Field(
+        "community-pulse",
+        description="Client id of the collector's session; keep it the same across restarts.",
+    )
+    mqtt_ca_file: Path | None = Field(
+        None, description="CA certificates for mqtts://; the system's if unset."
+    )
+    mqtt_port: int = Field(1883, ge=1, le=65535, description="Port of the broker that `pulse serve` starts.")
+    influxdb_url: str | None = Field(None, description="InfluxDB 2 address; embedded SQLite if unset.")
+    influxdb_token: SecretStr | None = Field(None, description="InfluxDB token with read and write access.")
+    influxdb_org: str = Field("pulse", description="InfluxDB organisation.")
+    influxdb_bucket: str = Field(
+        "pulse", description="InfluxDB bucket; made with its retention when missing."
+    )
+    http_host: str = Field("127.0.0.1", description="Address that the API and the pages listen on.")
+    http_port: int = Field(8000, ge=1, le=65535, description="Port that the API and the pages listen on.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    timezone: str = Field("Asia/Shanghai", description="Zone of schedules and of the times that people see.")
+    raw_retention_days: int = Field(
+        0, ge=0, description="Days that raw heartbeats are kept; 0 means 400 in InfluxDB and 30 embedded."
+    )
+    max_payload_bytes: int = Field(65536, ge=256, description="Largest accepted MQTT payload, bytes.")
+    spool_max_bytes: int = Field(
+        2_000_000_000, ge=1_000_000, description="Size at which the spool stops acknowledging, bytes."
+    )
+    canary_interval_s: float = Field(10.0, gt=0, description="Seconds between canaries through the broker.")
+    batch_max_messages: int = Field(5000, ge=1, le=100_000, description="Most messages of one durable batch.")
+    batch_max_delay_ms: int = Field(50, ge=0, le=5000, description="Longest wait for a batch to fill, ms.")
+    default_timeout_s: float = Field(
+        180.0, gt=0, description="Timeout of a device for which neither it nor its kind gives one, seconds."
+    )
+    backlog_lateness_s: float = Field(
+        604_800.0, gt=0, description="How old a measured time from the broker's backlog may be, seconds."
+    )
+    demo: bool = Field(
+        False, description="Say on every page that the data is simulated; set by `pulse demo`."
+    )
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("use DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("use a zone of the tz database such as Asia/Shanghai") from None
+        return value
+
+    @model_validator(mode="after")
+    def _influxdb_whole(self) -> "Settings":
+        if self.influxdb_url and self.influxdb_token is None:
+            raise ValueError("PULSE_INFLUXDB_URL is set but PULSE_INFLUXDB_TOKEN (or _TOKEN_FILE) is not")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileSecrets(settings_cls), dotenv_settings
+
+    def relational_url(self) -> str:
+        """SQLAlchemy URL of the relational database, with the psycopg 3 driver for PostgreSQL."""
+        if self.database_url is None:
+            return f"sqlite:///{(self.data_dir / 'pulse.db').resolve()}"
+        url = self.database_url.get_secret_value()
+        for scheme in ("postgresql://", "postgres://"):
+            if url.startswith(scheme):
+                return "postgresql+psycopg://" + url.removeprefix(scheme)
+        return url
+
+    def raw_retention(self) -> int:
+        """Days that raw heartbeats are kept in the store in use."""
+        return self.raw_retention_days or (400 if self.influxdb_url else 30)
+
+
+class _FileSecrets(PydanticBaseSettingsSource):
+    """`PULSE_X_FILE` names a file with the value of `PULSE_X`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        path = os.environ.get(variable)
+        if not path or f"{PREFIX}{field_name.upper()}" in os.environ:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"cannot read {path}: {error}", where=variable) from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, _ = self.get_field_value(field, name)
+            if value is not None:
+                values[key] = value
+        return values
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; `overrides` (from command-line options) win. Raises `SettingsError`."""
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = first["loc"][0] if first["loc"] else None
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(message, where=f"{PREFIX}{str(place).upper()}" if place else None) from None
+
+
+class Broker:
+    """The parts of `PULSE_MQTT_URL`."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise SettingsError(f"not a broker address: {error}", where="PULSE_MQTT_URL") from None
+        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+            raise SettingsError(
+                "use mqtt://user:password@host:1883 or mqtts://user:password@host:8883",
+                where="PULSE_MQTT_URL",
+            )
+        self.tls = parts.scheme == "mqtts"
+        self.host: str = parts.hostname
+        self.port: int = port or (8883 if self.tls else 1883)
+        self.username: str | None = unquote(parts.username) if parts.username else None
+        self.password: str | None = unquote(parts.password) if parts.password else None
+
+    def shown(self) -> str:
+        """The address without its secrets, for logs and pages."""
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
