@@ -36,7 +36,7 @@ class IndicatorPoint(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What came of a write: `stored` are in the store now, `refused` are positions that it will never take."""
+    """What came of a write: `stored` are in the store now, `refused` (position, reason) never will be."""
 
     stored: int
     refused: tuple[tuple[int, str], ...] = ()
@@ -58,8 +58,8 @@ class TelemetryStore(Protocol):
         """Store messages durably (they are in the store when this returns).
 
         The same message again (same device, identity and measured time) changes nothing: the first
-        observation wins. Two different messages of one device at one time are both kept. A message that the store
-        will never take is reported in `refused`; it does not hold up the others.
+        observation wins. Two different messages of one device at one time are both kept. A message that
+        the store will never take is reported in `refused`; it does not hold up the others.
         """
         ...
 
@@ -100,7 +100,10 @@ class TelemetryStore(Protocol):
         ...
 
     def delete_before(self, cutoff_us: int) -> int:
-        """Delete raw messages received before the cutoff and say how many (-1: the store's own retention does it)."""
+        """Delete raw messages received before the cutoff and say how many.
+
+        -1 means that the store's own retention does it.
+        """
         ...
 
     def oldest_us(self) -> int | None:
