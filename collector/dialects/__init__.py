@@ -1,0 +1,1 @@
+"""Dialects: each turns the bytes of one kind of device into `pulse.messages.Message`, or refuses them."""
