@@ -1,0 +1,363 @@
+"""The durable log between the broker and everything after it: what is here may be acknowledged.
+
+One SQLite file, one row a batch. Consumers (`stored`: the telemetry store has it; `snapshot`: a snapshot
+of the ledger covers it) read in order and advance; a batch leaves once both have passed it.
+
+A batch's number starts from the milliseconds of the file's birth and grows by one, so that a file that
+was lost and made anew never gives an order of reception twice.
+"""
+
+import contextlib
+import sqlite3
+import threading
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from collector import spoolfile
+from pulse import logs
+from pulse.clock import Clock
+from pulse.errors import StoreUnavailable
+from pulse.messages import Message, Quarantined
+
+log = logs.get(__name__)
+
+POSITION_BITS = 20
+STORED: Final = "stored"
+SNAPSHOT: Final = "snapshot"
+CONSUMERS = (STORED, SNAPSHOT)
+CACHED_MESSAGES = 65_536
+CACHED_BATCHES = 256
+VACUUM_PAGES = 2_000
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[list[Message], list[Quarantined]])
+
+
+class SpoolFull(StoreUnavailable):
+    """The spool has reached its size: nothing may be acknowledged until it drains."""
+
+
+class Batch(NamedTuple):
+    """A durable batch. The items' orders of reception follow its number: messages first, then quarantine."""
+
+    seq: int
+    written_us: int
+    messages: list[Message]
+    quarantined: list[tuple[int, Quarantined]]
+
+
+class Depth(NamedTuple):
+    """What the telemetry store does not have yet; `oldest_us` is the earliest reception among it."""
+
+    batches: int
+    messages: int
+    bytes: int
+    oldest_us: int | None
+
+
+class Snapshot(NamedTuple):
+    """A ledger snapshot that covers every batch up to and with `seq`."""
+
+    seq: int
+    at_us: int
+    body: bytes
+
+
+class Damage(NamedTuple):
+    """A batch whose bytes are not what was written; it is kept aside in the file's table `damaged`."""
+
+    seq: int
+    items: int
+
+
+class _Held(NamedTuple):
+    seq: int
+    items: int
+    size: int
+    oldest_us: int
+    written_us: int
+
+
+def first_order(seq: int) -> int:
+    """The order of reception of a batch's first item."""
+    return seq << POSITION_BITS
+
+
+class Spool:
+    """See the module. Every method may be called from any thread; they take turns on one connection.
+
+    Raises `StoreUnavailable` when the disk refuses (full, failing): the same call may succeed later and
+    nothing of it was kept; `SpoolFull` when the size limit would be passed.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, max_bytes: int = 2_000_000_000) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self.salvaged: int | None = None
+        """Batches saved out of a file that was damaged as a whole; None if the file was sound."""
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._held: deque[_Held] = deque()
+        self._bytes = 0
+        self._cache: deque[Batch] = deque()
+        self._cached = 0
+        self._damages: list[Damage] = []
+        self._next = 0
+        self._marks = dict.fromkeys(CONSUMERS, 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = spoolfile.connect(path)
+        except sqlite3.OperationalError as error:
+            raise spoolfile.wrapped(error, path) from error
+        except sqlite3.DatabaseError as error:
+            self._db = self._salvage(error)
+        self._load()
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def append(self, messages: Sequence[Message], quarantined: Sequence[Quarantined] = ()) -> Batch:
+        """Commit one batch to disk and give it back with the orders of reception that it got."""
+        if len(messages) + len(quarantined) >= 1 << POSITION_BITS:
+            raise ValueError("a batch holds at most 2^20 - 1 items")
+        body = _encoder.encode((messages, quarantined))
+        with self._lock:
+            if self._bytes + len(body) > self.max_bytes:
+                raise SpoolFull(
+                    f"the spool {self.path} holds {self._bytes} bytes, its limit is {self.max_bytes};"
+                    " see why the telemetry store does not take them, or raise PULSE_SPOOL_MAX_BYTES"
+                )
+            seq, now_us = self._next, self._clock.now_us()
+            observed = [m.observed_us for m in messages] + [q.observed_us for q in quarantined]
+            held = _Held(seq, len(observed), len(body), min(observed, default=now_us), now_us)
+            with self._transaction():
+                self._db.execute(
+                    "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
+                    (seq, now_us, held.items, held.oldest_us, _checksum(seq, held.items, body), body),
+                )
+            self._next = seq + 1
+            self._held.append(held)
+            self._bytes += held.size
+            batch = _batch(seq, now_us, messages, quarantined)
+            self._remember(batch)
+            return batch
+
+    def advance(self, consumer: str, seq: int) -> None:
+        """The consumer is done with every batch up to and with `seq`; on disk with the next `trim`."""
+        with self._lock:
+            self._marks[consumer] = max(self._marks[consumer], seq)
+
+    def trim(self, keep_from_us: int) -> int:
+        """Delete batches that both consumers passed, but those written since; say how many went.
+
+        The newest are kept so that a restart still knows what the broker may deliver again.
+        """
+        with self._lock:
+            passed = min(self._marks.values())
+            leaving = []
+            for held in self._held:
+                if held.seq > passed or held.written_us >= keep_from_us:
+                    break
+                leaving.append(held)
+            with self._transaction():
+                self._db.executemany(
+                    "INSERT INTO mark VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq",
+                    [(STORED, self._marks[STORED])],
+                )
+                if leaving:
+                    self._db.execute("DELETE FROM batch WHERE seq <= ?", (leaving[-1].seq,))
+            for held in leaving:
+                self._held.popleft()
+                self._bytes -= held.size
+            while self._cache and leaving and self._cache[0].seq <= leaving[-1].seq:
+                self._cached -= len(self._cache.popleft().messages)
+            if leaving:
+                with spoolfile.disk(self.path):
+                    self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+            return len(leaving)
+
+    def save_snapshot(self, body: bytes, seq: int) -> None:
+        """Keep the ledger's snapshot and its mark, together or not at all."""
+        with self._lock:
+            now_us = self._clock.now_us()
+            with self._transaction():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)",
+                    (seq, now_us, _checksum(seq, 0, body), body),
+                )
+            self._marks[SNAPSHOT] = seq
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def read_after(self, seq: int, limit: int = 16) -> list[Batch]:
+        """At most `limit` batches after `seq`, in order.
+
+        A batch whose checksum is wrong is set aside in the table `damaged`, logged, and told by `damages`.
+        """
+        with self._lock:
+            if self._cache and self._cache[0].seq <= seq + 1:
+                return list(islice((batch for batch in self._cache if batch.seq > seq), limit))
+            batches: list[Batch] = []
+            while len(batches) < limit:
+                with spoolfile.disk(self.path):
+                    rows = self._db.execute(
+                        "SELECT seq, written_us, count, checksum, body FROM batch WHERE seq > ?"
+                        " ORDER BY seq LIMIT ?",
+                        (seq, limit - len(batches)),
+                    ).fetchall()
+                if not rows:
+                    break
+                for number, written_us, count, checksum, body in rows:
+                    seq = number
+                    batch = _verified(number, written_us, count, checksum, body)
+                    if batch is None:
+                        self._set_aside(number, count)
+                    else:
+                        batches.append(batch)
+            return batches
+
+    def damages(self) -> list[Damage]:
+        """What was found damaged since this was last asked."""
+        with self._lock:
+            found, self._damages = self._damages, []
+            return found
+
+    def load_snapshot(self) -> Snapshot | None:
+        """The last snapshot, or None when there is none or its bytes are not what was written."""
+        with self._lock, spoolfile.disk(self.path):
+            row = self._db.execute("SELECT seq, at_us, checksum, body FROM snapshot").fetchone()
+        if row is None:
+            return None
+        seq, at_us, checksum, body = row
+        if _checksum(seq, 0, body) != checksum:
+            log.error("snapshot_damaged", path=str(self.path), consequence="rebuilding from what is stored")
+            return None
+        return Snapshot(seq, at_us, body)
+
+    def mark(self, consumer: str) -> int:
+        """The last batch that the consumer is done with; 0 before its first."""
+        with self._lock:
+            return self._marks[consumer]
+
+    def last_seq(self) -> int:
+        """The number of the newest batch ever appended."""
+        with self._lock:
+            return self._next - 1
+
+    def depth(self) -> Depth:
+        """What waits for the telemetry store."""
+        with self._lock:
+            waiting = [held for held in self._held if held.seq > self._marks[STORED]]
+            return Depth(
+                len(waiting),
+                sum(held.items for held in waiting),
+                sum(held.size for held in waiting),
+                min((held.oldest_us for held in waiting), default=None),
+            )
+
+    def close(self) -> None:
+        """Give the file back."""
+        with self._lock:
+            self._db.close()
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with spoolfile.disk(self.path):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk may have ended the transaction already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _load(self) -> None:
+        with spoolfile.disk(self.path):
+            for row in self._db.execute(
+                "SELECT seq, count, length(body), oldest_us, written_us FROM batch ORDER BY seq"
+            ):
+                self._held.append(_Held(*row))
+            marks = dict(self._db.execute("SELECT consumer, seq FROM mark"))
+            covered = self._db.execute("SELECT seq FROM snapshot").fetchone()
+        self._bytes = sum(held.size for held in self._held)
+        self._marks |= {STORED: marks.get(STORED, 0), SNAPSHOT: covered[0] if covered else 0}
+        newest = self._held[-1].seq if self._held else 0
+        self._next = max(newest, *self._marks.values()) + 1
+        if self._next == 1:
+            self._next = self._clock.now_us() // 1000
+
+    def _remember(self, batch: Batch) -> None:
+        self._cache.append(batch)
+        self._cached += len(batch.messages)
+        while len(self._cache) > CACHED_BATCHES or (self._cached > CACHED_MESSAGES and len(self._cache) > 1):
+            self._cached -= len(self._cache.popleft().messages)
+
+    def _set_aside(self, seq: int, count: int) -> None:
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR REPLACE INTO damaged SELECT seq, ?, count, body FROM batch WHERE seq = ?",
+                (self._clock.now_us(), seq),
+            )
+            self._db.execute("DELETE FROM batch WHERE seq = ?", (seq,))
+        kept = [held for held in self._held if held.seq != seq]
+        self._bytes -= sum(held.size for held in self._held if held.seq == seq)
+        self._held = deque(kept)
+        self._damages.append(Damage(seq, count))
+        log.error("spool_batch_damaged", path=str(self.path), batch=seq, items=count)
+
+    def _salvage(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+        """Put the damaged file aside and save every batch that is whole into a new one."""
+        aside = self.path.with_name(f"{self.path.name}.damaged-{self._clock.now_us() // 1_000_000}")
+        for suffix in ("", "-wal", "-shm"):
+            source = self.path.with_name(self.path.name + suffix)
+            if source.exists():
+                source.rename(aside.with_name(aside.name + suffix))
+        fresh = spoolfile.connect(self.path)
+        rows = spoolfile.readable_rows(aside)
+        with spoolfile.disk(self.path):
+            fresh.executemany(
+                "INSERT OR IGNORE INTO batch VALUES (?, ?, ?, ?, ?, ?)",
+                [row for row in rows if _checksum(row[0], row[2], row[5]) == row[4]],
+            )
+            self.salvaged = fresh.execute("SELECT count(*) FROM batch").fetchone()[0]
+        log.error(
+            "spool_damaged",
+            path=str(self.path),
+            kept_as=str(aside),
+            batches_saved=self.salvaged,
+            error=str(error),
+        )
+        return fresh
+
+
+def _checksum(seq: int, count: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(f"{seq}/{count}".encode()))
+
+
+def _batch(
+    seq: int, written_us: int, messages: Sequence[Message], quarantined: Sequence[Quarantined]
+) -> Batch:
+    order = first_order(seq)
+    replace = msgspec.structs.replace
+    return Batch(
+        seq,
+        written_us,
+        [replace(message, order=order + position) for position, message in enumerate(messages)],
+        [(order + len(messages) + position, item) for position, item in enumerate(quarantined)],
+    )
+
+
+def _verified(seq: int, written_us: int, count: int, checksum: int, body: bytes) -> Batch | None:
+    if _checksum(seq, count, body) != checksum:
+        return None
+    messages, quarantined = _decoder.decode(body)
+    return _batch(seq, written_us, messages, quarantined)

@@ -1,0 +1,307 @@
+"""The durable log: what it promises to the broker's acknowledgement and to those who read it."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from collector.spool import SNAPSHOT, STORED, Spool, SpoolFull, first_order
+from pulse.errors import Conflict, StoreError, StoreUnavailable
+from tests.collector.builders import NOON_US, SECOND_US, SteppedClock, beat, refused
+
+LATER_US = NOON_US + 3600 * SECOND_US
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool.db"
+
+
+def opened(path: Path, **options: int) -> Spool:
+    return Spool(path, SteppedClock(), **options)
+
+
+def raw(path: Path, *statements: str) -> None:
+    with sqlite3.connect(path) as db:
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+
+
+def test_what_was_appended_is_read_back_with_orders_of_reception(path: Path) -> None:
+    spool = opened(path)
+    messages = [beat("a"), beat("b", measured_us=NOON_US - 5, seq=7)]
+    batch = spool.append(messages, [refused()])
+    again = spool.append([beat("c")])
+    order = first_order(batch.seq)
+    assert [message.order for message in batch.messages] == [order, order + 1]
+    assert batch.quarantined == [(order + 2, refused())]
+    assert again.seq == batch.seq + 1
+    assert again.messages[0].order > batch.quarantined[0][0]
+    spool.close()
+    reopened = opened(path)
+    assert reopened.read_after(0) == [batch, again]
+    assert reopened.read_after(batch.seq) == [again]
+    assert reopened.read_after(0, limit=1) == [batch]
+    reopened.close()
+
+
+def test_a_committed_batch_survives_a_kill(path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from collector.spool import Spool\n"
+        "from pulse.clock import SystemClock\n"
+        "from tests.collector.builders import beat\n"
+        f"spool = Spool(Path({str(path)!r}), SystemClock())\n"
+        "while True:\n"
+        "    print(spool.append([beat('a'), beat('b')]).seq, flush=True)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    acknowledged = [int(child.stdout.readline()) for _ in range(5)]
+    os.kill(child.pid, signal.SIGKILL)
+    acknowledged += [int(line) for line in child.stdout if line.endswith("\n")]
+    child.wait()
+    child.stdout.close()
+    spool = opened(path)
+    kept = spool.read_after(0, limit=100_000)
+    assert [batch.seq for batch in kept][: len(acknowledged)] == acknowledged
+    assert all(len(batch.messages) == 2 for batch in kept)
+    spool.close()
+
+
+def test_a_batch_leaves_once_both_consumers_have_passed_it(path: Path) -> None:
+    spool = opened(path)
+    first, second = spool.append([beat("a")]), spool.append([beat("b")])
+    spool.advance(STORED, second.seq)
+    assert spool.trim(LATER_US) == 0
+    spool.save_snapshot(b"state", first.seq)
+    assert spool.trim(LATER_US) == 1
+    spool.close()
+    reopened = opened(path)
+    assert [batch.seq for batch in reopened.read_after(0)] == [second.seq]
+    assert reopened.mark(STORED) == second.seq
+    assert reopened.mark(SNAPSHOT) == first.seq
+    reopened.close()
+
+
+def test_batches_that_the_broker_may_deliver_again_stay_a_while(path: Path) -> None:
+    clock = SteppedClock()
+    spool = Spool(path, clock)
+    old = spool.append([beat("a")])
+    clock.pass_s(60)
+    recent = spool.append([beat("b")])
+    spool.advance(STORED, recent.seq)
+    spool.save_snapshot(b"state", recent.seq)
+    assert spool.trim(clock.now_us() - 30 * SECOND_US) == 1
+    assert [batch.seq for batch in spool.read_after(old.seq - 1)] == [recent.seq]
+    spool.close()
+
+
+def test_orders_grow_even_when_the_spool_was_emptied_or_lost(path: Path) -> None:
+    clock = SteppedClock()
+    spool = Spool(path, clock)
+    last = spool.append([beat("a")])
+    spool.advance(STORED, last.seq)
+    spool.save_snapshot(b"", last.seq)
+    spool.trim(LATER_US)
+    spool.close()
+    emptied = Spool(path, clock)
+    assert emptied.last_seq() == last.seq
+    newer = emptied.append([beat("a")])
+    assert newer.seq > last.seq
+    emptied.close()
+    for name in path.parent.glob("spool.db*"):
+        name.unlink()
+    clock.pass_s(1)
+    anew = Spool(path, clock)
+    assert anew.append([beat("a")]).seq > newer.seq
+    anew.close()
+
+
+def test_depth_counts_what_the_store_lacks(path: Path) -> None:
+    spool = opened(path)
+    assert spool.depth() == (0, 0, 0, None)
+    spool.append([beat("a", NOON_US), beat("b", NOON_US + 5)])
+    last = spool.append([beat("c", NOON_US + 9)], [refused(observed_us=NOON_US + 8)])
+    depth = spool.depth()
+    assert (depth.batches, depth.messages, depth.oldest_us) == (2, 4, NOON_US)
+    assert depth.bytes > 0
+    spool.advance(STORED, last.seq)
+    assert spool.depth() == (0, 0, 0, None)
+    spool.close()
+
+
+def test_a_full_spool_takes_nothing_more_until_it_drains(path: Path) -> None:
+    spool = opened(path, max_bytes=4_000)
+    size = 0
+    while size < 3_500:
+        seq = spool.append([beat("a")] * 10).seq
+        size = spool.depth().bytes
+    with pytest.raises(SpoolFull, match="PULSE_SPOOL_MAX_BYTES"):
+        spool.append([beat("a")] * 20)
+    spool.advance(STORED, seq)
+    spool.save_snapshot(b"", seq)
+    spool.trim(LATER_US)
+    assert spool.append([beat("a")] * 10).seq == seq + 1
+    spool.close()
+
+
+def test_a_full_disk_keeps_nothing_and_says_so(path: Path) -> None:
+    spool = opened(path)
+    kept = spool.append([beat("a")])
+    pages = spool._db.execute("PRAGMA page_count").fetchone()[0]
+    spool._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreUnavailable, match="full"):
+        spool.append([beat("b", measured_us=1)] * 5000)
+    spool._db.execute("PRAGMA max_page_count = 1000000")
+    after = spool.append([beat("c")])
+    assert spool.read_after(0) == [kept, after]
+    spool.close()
+    reopened = opened(path)
+    assert reopened.read_after(0) == [kept, after]
+    reopened.close()
+
+
+def test_a_damaged_batch_is_set_aside_and_reported(path: Path) -> None:
+    spool = opened(path)
+    first, second, third = (spool.append([beat(name)]) for name in "abc")
+    spool.close()
+    raw(path, f"UPDATE batch SET body = CAST(x'00' || substr(body, 2) AS BLOB) WHERE seq = {second.seq}")
+    reopened = opened(path)
+    assert reopened.read_after(0) == [first, third]
+    assert reopened.damages() == [(second.seq, 1)]
+    assert reopened.damages() == []
+    assert reopened.depth().batches == 2
+    reopened.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT seq, count FROM damaged").fetchall() == [(second.seq, 1)]
+    db.close()
+
+
+@pytest.mark.parametrize("where", ["tail", "middle", "header"])
+def test_a_torn_file_is_salvaged_and_the_loss_is_reported(path: Path, where: str) -> None:
+    spool = opened(path)
+    batches = [spool.append([beat("a", NOON_US + i * 50 + j) for j in range(50)]) for i in range(60)]
+    spool.close()
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        if where == "tail":
+            file.truncate(size - size // 4)
+        else:
+            file.seek(size // 2 if where == "middle" else 0)
+            file.write(b"\xa5" * 8192)
+    reopened = opened(path)
+    found = reopened.read_after(0, limit=1000)
+    assert all(batch in batches for batch in found)
+    if where == "middle":
+        assert found
+    assert reopened.salvaged == len(found) < len(batches)
+    assert list(path.parent.glob("spool.db.damaged-*"))
+    assert reopened.append([beat("z")]).seq > max((batch.seq for batch in found), default=0)
+    reopened.close()
+
+
+def test_a_snapshot_and_its_mark_are_kept_together(path: Path) -> None:
+    spool = opened(path)
+    assert spool.load_snapshot() is None
+    batch = spool.append([beat("a")])
+    spool.save_snapshot(b"one", batch.seq)
+    spool.close()
+    reopened = opened(path)
+    snapshot = reopened.load_snapshot()
+    assert snapshot is not None
+    assert (snapshot.seq, snapshot.body) == (batch.seq, b"one")
+    reopened.close()
+    raw(path, "UPDATE snapshot SET body = x'00'")
+    damaged = opened(path)
+    assert damaged.load_snapshot() is None
+    damaged.close()
+
+
+def test_a_file_of_a_newer_version_is_refused_loudly(path: Path) -> None:
+    opened(path).close()
+    raw(path, "PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer version"):
+        opened(path)
+
+
+def test_a_second_collector_on_the_same_folder_is_refused(path: Path) -> None:
+    spool = opened(path)
+    with pytest.raises(Conflict, match="another collector"):
+        opened(path)
+    spool.close()
+
+
+class SpoolLaws(RuleBasedStateMachine):
+    """Whatever is appended, read, passed and reopened, the spool holds exactly what nobody has passed."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "spool.db"
+        self.spool = opened(self.path)
+        self.expected: dict[int, int] = {}
+        self.marks = {STORED: 0, SNAPSHOT: 0}
+
+    @rule(count=st.integers(0, 5))
+    def append(self, count: int) -> None:
+        batch = self.spool.append([beat(f"d{i}") for i in range(count)])
+        assert batch.seq > max([*self.expected, *self.marks.values()], default=0)
+        self.expected[batch.seq] = count
+
+    @rule(share=st.floats(0, 1), consumer=st.sampled_from([STORED, SNAPSHOT]))
+    def advance(self, share: float, consumer: str) -> None:
+        seqs = sorted(self.expected)
+        if not seqs:
+            return
+        seq = max(seqs[int(share * (len(seqs) - 1))], self.marks[consumer])
+        self.marks[consumer] = seq
+        if consumer == STORED:
+            self.spool.advance(STORED, seq)
+        else:
+            self.spool.save_snapshot(b"", seq)
+
+    @rule()
+    def trim(self) -> None:
+        self.spool.trim(LATER_US)
+        passed = min(self.marks.values())
+        self.expected = {seq: count for seq, count in self.expected.items() if seq > passed}
+
+    @rule()
+    def reopen(self) -> None:
+        self.spool.trim(0)
+        self.spool.close()
+        self.spool = opened(self.path)
+
+    @invariant()
+    def holds_what_is_expected(self) -> None:
+        if not hasattr(self, "spool"):
+            return
+        passed = min(self.marks.values())
+        found = {batch.seq: len(batch.messages) for batch in self.spool.read_after(passed, limit=10_000)}
+        assert found == {seq: count for seq, count in self.expected.items() if seq > passed}
+        assert self.spool.mark(STORED) == self.marks[STORED]
+
+    def teardown(self) -> None:
+        if hasattr(self, "spool"):
+            self.spool.close()
+            self.folder.cleanup()
+
+
+TestSpoolLaws = SpoolLaws.TestCase
+TestSpoolLaws.settings = settings(
+    max_examples=30,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
