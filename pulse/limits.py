@@ -1,0 +1,27 @@
+"""Limits of the operating system that would otherwise show as a silent hang."""
+
+import resource
+
+from pulse.errors import Missing
+
+SPARE_FILES = 64
+"""Descriptors that a process needs beside its connections: databases, logs, pipes, imports."""
+
+
+def allow_connections(count: int) -> int:
+    """Raise this process's limit of open files so that it can hold `count` connections.
+
+    Gives the limit now in force; children inherit it. Raises `Missing` when the machine's hard limit is
+    too low, because what follows otherwise is a hang that nobody can explain.
+    """
+    needed = count + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return needed if soft == resource.RLIM_INFINITY else soft
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise Missing(
+            f"{count} connections need {needed} open files and this machine allows {hard}: raise the hard "
+            f"limit (ulimit -Hn {needed} as root, or LimitNOFILE={needed} in the service)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return needed

@@ -1,0 +1,1 @@
+"""The broker that the demo and small sites start for themselves."""
