@@ -135,7 +135,7 @@ def presence_now(
     )
 
 
-def next_due(evidence: Ints, since: Ints, end: Ints, timeout: Ints, deaf_until: Ints, at: int) -> Ints:
+def next_due(evidence: Ints, since: Ints, end: Ints, timeout: Ints, deaf_until: Ints, at: Ints | int) -> Ints:
     """The next instant after `at` at which presence may change by itself; `FOREVER` for none.
 
     A living device's deadline; for silence that proves nothing yet, the end of a whole timeout of listening.

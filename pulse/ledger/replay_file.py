@@ -4,8 +4,9 @@ Times are decimal seconds of any size and fineness. They become integers by one 
 so that every sum is exact; an answer is printed as the nearest double.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -40,6 +41,21 @@ class _WholeLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     queued: bool = False
 
 
+class _ExactLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """One message of a file whose times have fractions."""
+
+    device: str
+    kind: str
+    observed_at: Decimal
+    measured_at: Decimal | None = None
+    retained: bool = False
+    queued: bool = False
+
+
+_QUOTED_TIME = re.compile(rb'_at"\s*:\s*"')
+"""A decimal in quotes is a string, which the decoder of decimals would take for a number."""
+
+
 class _Parts(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     """The members of a file, unread."""
 
@@ -58,25 +74,42 @@ _ANSWERED_FROM = ("devices", "policy", "coverage", "maintenance", "queries")
 
 def replay(raw: bytes) -> list[dict[str, Any]]:
     """Answer the queries of a replay file. Raises `BadInput` naming the place of what is wrong."""
-    lines: Sequence[Line | _WholeLine]
+    lines: Sequence[_AnyLine]
     try:
         parts = msgspec.json.decode(raw, type=_Parts)
-        lines = msgspec.json.decode(parts.messages, type=list[_WholeLine])
-        if any(line.kind not in _WORDS for line in lines):
-            raise msgspec.ValidationError
+        lines = _lines(bytes(parts.messages))
         document = {name: form.parse(bytes(getattr(parts, name))) for name in _ANSWERED_FROM}
     except (BadInput, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        # Fractions, or something wrong: the careful way reads the first exactly and names the second.
+        # Something is wrong, and the careful way names it.
         document = form.an_object(form.parse(raw), "", _Parts.__struct_fields__)
         given = member(document, "", "messages", form.a_list, [])
         lines = [form.a_line(line, f"messages[{i}]") for i, line in enumerate(given)]
     return _Replay(document, lines).answers()
 
 
+def _lines(raw: bytes) -> Sequence[_WholeLine | _ExactLine]:
+    """The messages, the fast way. Raises `msgspec.ValidationError` if there is anything odd about them."""
+    lines: Sequence[_WholeLine | _ExactLine]
+    try:
+        lines = msgspec.json.decode(raw, type=list[_WholeLine])
+    except msgspec.ValidationError:
+        if _QUOTED_TIME.search(raw):
+            raise
+        lines = msgspec.json.decode(raw, type=list[_ExactLine])
+        if not all(form.is_in_range(Decimal(t)) for m in lines for t in (m.observed_at, m.measured_at) if t):
+            raise
+    if any(line.kind not in _WORDS for line in lines):
+        raise msgspec.ValidationError
+    return lines
+
+
+_AnyLine = Line | _WholeLine | _ExactLine
+
+
 class _Replay:
     """One file on its way: checked, scaled, recomputed."""
 
-    def __init__(self, document: dict[str, Any], lines: Sequence[Line | _WholeLine]) -> None:
+    def __init__(self, document: dict[str, Any], lines: Sequence[_AnyLine]) -> None:
         self._lines = lines
         self._devices = [
             self._read_device(d, f"devices[{i}]")
@@ -101,7 +134,7 @@ class _Replay:
             for i, q in enumerate(member(document, "", "queries", form.a_list))
         ]
         self._position = self._positions()
-        self._scale = self._find_scale()
+        self._scale, self._exact = self._find_scale()
 
     # What each part of the file holds.
 
@@ -178,7 +211,7 @@ class _Replay:
                 raise BadInput(f"{line.device!r} is not among the devices", where=f"messages[{i}].device")
         return position
 
-    def _all_times(self) -> Iterator[Seconds | None]:
+    def _all_times(self) -> Iterator[Seconds]:
         for part in (self._devices, self._blinds, self._maintenance, self._queries):
             for entry in part:
                 for value in entry.values():
@@ -186,23 +219,20 @@ class _Replay:
                         yield value
         yield self._start
         yield self._lateness
-        if not self._lines or not isinstance(self._lines[0], _WholeLine):
-            for line in self._lines:
-                yield line.observed_at
+        for line in self._lines:
+            yield line.observed_at
+            if line.measured_at is not None:
                 yield line.measured_at
 
-    def _find_scale(self) -> int:
-        digits = 0
-        for time in self._all_times():
-            if isinstance(time, Decimal):
-                digits = max(digits, -_exponent(time))
-        return int(10**digits)
+    def _find_scale(self) -> tuple[int, Context]:
+        """The least power of ten that makes every time whole, and a context that rounds none of them."""
+        digits = max((-_exponent(t) for t in self._all_times() if isinstance(t, Decimal)), default=0)
+        return 10**digits, Context(prec=digits + 1000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
     def _scaled(self, time: Seconds) -> int:
         if isinstance(time, int):
             return time * self._scale
-        ratio = Fraction(time) * self._scale
-        return ratio.numerator
+        return int(self._exact.multiply(time, self._scale))
 
     def _or(self, time: Seconds | None, otherwise: int) -> int:
         return otherwise if time is None else self._scaled(time)
@@ -210,10 +240,7 @@ class _Replay:
     # Recomputing.
 
     def answers(self) -> list[dict[str, Any]]:
-        extent = max((abs(self._scaled(t)) for t in self._all_times() if t is not None), default=0)
-        if self._lines and isinstance(self._lines[0], _WholeLine):
-            largest = max(max(abs(line.observed_at), abs(line.measured_at or 0)) for line in self._lines)
-            extent = max(extent, self._scaled(largest))
+        extent = max(abs(self._scaled(time)) for time in self._all_times())
         fits = extent < _COLUMN_LIMIT
         forever = FOREVER if fits else (extent + 1) << 4
         books = self._books(forever)
@@ -286,7 +313,7 @@ class _Replay:
             )
 
     def _columns(self) -> HeardColumns:
-        def column(of: Callable[[Line | _WholeLine], int]) -> Ints:
+        def column(of: Callable[[_AnyLine], int]) -> Ints:
             return np.fromiter(map(of, self._lines), dtype=np.int64, count=len(self._lines))
 
         position, scaled = self._position, self._scaled
@@ -321,12 +348,6 @@ def _a_scope(value: Any, place: str) -> Scope:
 
 
 def _exponent(time: Decimal) -> int:
-    """The decimal exponent of the last digit that is not 0; `normalize` would round long numbers."""
-    _, digits, exponent = time.as_tuple()
-    if not isinstance(exponent, int):
-        raise BadInput("must be a finite number of seconds")
-    for digit in reversed(digits):
-        if digit:
-            return exponent
-        exponent += 1
-    return 0
+    """The decimal exponent of the last digit, 0 at most."""
+    exponent = time.as_tuple().exponent
+    return min(exponent, 0) if isinstance(exponent, int) else 0

@@ -16,6 +16,10 @@ _EXPONENT_LIMIT = 400
 """Decimal exponents beyond a double's are refused: such a number is not a time, only a way to fill memory."""
 
 
+_DIGITS_LIMIT = 308
+"""Digits before the point, less one, of a number that a double and the sums of it hold."""
+
+
 class Line(NamedTuple):
     """One message as the file gives it."""
 
@@ -33,10 +37,19 @@ class _Constant(str):
     __slots__ = ()
 
 
+def _whole(text: str) -> int | _Constant:
+    return int(text) if len(text) <= _EXPONENT_LIMIT else _Constant(f"a number of {len(text)} digits")
+
+
+def is_in_range(number: Decimal) -> bool:
+    """Whether a double can hold about this much."""
+    return not number or -_EXPONENT_LIMIT < number.adjusted() < _DIGITS_LIMIT
+
+
 def parse(raw: bytes) -> Any:
     """The JSON value of `raw`, numbers exact. Raises `BadInput` for what is not JSON."""
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_Constant)
+        return json.loads(raw, parse_float=Decimal, parse_int=_whole, parse_constant=_Constant)
     except RecursionError:
         raise BadInput("is nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -91,8 +104,7 @@ def a_time(value: Any, place: str) -> Seconds:
     """A finite number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise BadInput(f"must be a finite number of seconds, not {_shown(value)}", where=place)
-    number = Decimal(value)
-    if number and not -_EXPONENT_LIMIT < number.adjusted() < 309:
+    if not is_in_range(Decimal(value)):
         raise BadInput("must be a finite number of seconds; this one is beyond a double's range", where=place)
     return value
 
