@@ -1,0 +1,169 @@
+"""Runs: what evidence says of every device, in valid time and in knowledge time."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    JSON,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+)
+
+from pulse.ledger.model import Evidence, Run
+from pulse.stores.relational.tables import runs as table
+from pulse.stores.relational.values import canonical, from_null, to_null, upsert
+
+_EVIDENCE = tuple(Evidence)
+
+
+def put_runs(connection: Connection, runs: Iterable[tuple[str, Run]]) -> None:
+    """Store runs; one of the same device, start, recorded and since is overwritten."""
+    rows = [_row(device, run) for device, run in runs]
+    if rows:
+        # In one order everywhere, so that two writers of PostgreSQL cannot wait for each other.
+        rows.sort(key=lambda r: (r["device"], r["start_us"]))
+        connection.execute(upsert(connection, table), rows)
+
+
+def replace_runs(connection: Connection, device: str, from_us: int, runs: Iterable[Run]) -> None:
+    """Delete the device's runs with `start >= from_us`, superseded ones too, then store `runs`."""
+    connection.execute(delete(table).where(table.c.device == device, table.c.start_us >= from_us))
+    put_runs(connection, ((device, run) for run in runs))
+
+
+def runs(
+    connection: Connection, from_us: int, to_us: int, known_us: int, devices: Sequence[str] | None = None
+) -> dict[str, list[Run]]:
+    """The runs that overlap `[from_us, to_us)` as known at `known_us`, by device, in order of start.
+
+    A device without any is not in the answer. Relies on what the ledger guarantees: those of one device
+    that are known at one time do not overlap, so only the last one before `from_us` can reach into it.
+    """
+    found: dict[str, list[Run]] = {}
+    if devices is not None and not devices:
+        return found
+    values = {"at": from_us, "to": to_us, "known": known_us, "devices": _names(devices)}
+    statement = _overlapping(connection.dialect.name, devices is not None)
+    for row in connection.execute(statement, values):
+        found.setdefault(row[0], []).append(_run(row))
+    return found
+
+
+def last_runs(
+    connection: Connection, at_us: int, known_us: int, devices: Sequence[str] | None = None
+) -> dict[str, Run]:
+    """Of every device the latest run with `start <= at_us` known at `known_us`, reaching `at_us` or not."""
+    if devices is not None and not devices:
+        return {}
+    values = {"at": at_us, "known": known_us, "devices": _names(devices)}
+    statement = _latest(connection.dialect.name, devices is not None)
+    return {row[0]: _run(row) for row in connection.execute(statement, values)}
+
+
+def _names(devices: Sequence[str] | None) -> str | None:
+    return None if devices is None else canonical(sorted(set(devices)))
+
+
+def _row(device: str, run: Run) -> dict[str, Any]:
+    return {
+        "device": device,
+        "start_us": run.start,
+        "recorded_us": run.recorded,
+        "since_us": run.since,
+        "end_us": to_null(run.end),
+        "evidence": int(run.evidence),
+        "superseded_us": to_null(run.superseded),
+    }
+
+
+def _run(row: Row[*tuple[Any, ...]]) -> Run:
+    _, start, recorded, since, end, evidence, superseded = row
+    return Run(start, from_null(end), _EVIDENCE[evidence], since, recorded, from_null(superseded))
+
+
+def _known(rows: FromClause) -> ColumnElement[bool]:
+    """Whether rows of `table` are known at the value `known`."""
+    return and_(
+        rows.c.recorded_us <= bindparam("known"),
+        or_(rows.c.superseded_us.is_(None), rows.c.superseded_us > bindparam("known")),
+    )
+
+
+def _subjects(dialect: str, named: bool) -> FromClause:
+    """The devices that are asked for: those of the JSON list `devices`, or all that have runs."""
+    if named and dialect == "postgresql":
+        names = cast(bindparam("devices"), JSON(none_as_null=True))
+        return select(func.json_array_elements_text(names).column_valued("device").label("device")).cte(
+            "named"
+        )
+    if named:
+        return select(func.json_each(bindparam("devices")).table_valued("value").c.value.label("device")).cte(
+            "named"
+        )
+    # From each device straight to the next one: as many look-ups in the index as there are devices.
+    subjects = select(func.min(table.c.device).label("device")).cte("subjects", recursive=True)
+    following = select(func.min(table.c.device)).where(table.c.device > subjects.c.device)
+    return subjects.union_all(select(following.scalar_subquery()).where(subjects.c.device.is_not(None)))
+
+
+def _last_starts(dialect: str, named: bool) -> CTE:
+    """For every device, where its last run with `start <= at` begins, NULL if there is none."""
+    subjects = _subjects(dialect, named)
+    earlier = table.alias("earlier")
+    last = (
+        select(earlier.c.start_us)
+        .where(earlier.c.device == subjects.c.device, earlier.c.start_us <= bindparam("at"), _known(earlier))
+        .order_by(earlier.c.start_us.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        select(subjects.c.device, last.label("start_us")).where(subjects.c.device.is_not(None)).cte("starts")
+    )
+
+
+@cache
+def _overlapping(dialect: str, named: bool) -> Select[Any]:
+    starts = _last_starts(dialect, named)
+    return (
+        select(*table.c)
+        .join_from(
+            starts,
+            table,
+            and_(
+                table.c.device == starts.c.device,
+                table.c.start_us >= func.coalesce(starts.c.start_us, bindparam("at")),
+            ),
+        )
+        .where(
+            table.c.start_us < bindparam("to"),
+            or_(table.c.end_us.is_(None), table.c.end_us > bindparam("at")),
+            _known(table),
+        )
+        .order_by(table.c.device, table.c.start_us)
+    )
+
+
+@cache
+def _latest(dialect: str, named: bool) -> Select[Any]:
+    starts = _last_starts(dialect, named)
+    return (
+        select(*table.c)
+        .join_from(
+            starts, table, and_(table.c.device == starts.c.device, table.c.start_us == starts.c.start_us)
+        )
+        .where(_known(table))
+        .order_by(table.c.device, table.c.recorded_us)
+    )

@@ -1,0 +1,1 @@
+"""Alembic's scripts: forward only, never changed once released (tests compare with dumps)."""

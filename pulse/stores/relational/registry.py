@@ -1,0 +1,323 @@
+"""Communities, kinds, planned quantities and devices; what nobody registered waits in the inbox."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table, exists, func, select
+
+from pulse.clock import SECOND_US
+from pulse.errors import BadInput
+from pulse.ledger.model import EVER, FOREVER, Device
+from pulse.registry.model import (
+    Changes,
+    Community,
+    DeviceRecord,
+    Discovered,
+    Kind,
+    Planned,
+    Policy,
+    check_community,
+    check_device,
+    check_duration,
+    check_kind,
+    check_planned,
+    microseconds,
+    seconds,
+)
+from pulse.stores.relational import meta, tables
+from pulse.stores.relational import policies as terms
+from pulse.stores.relational.values import canonical, insert, upsert
+
+DEFAULT_TIMEOUT_S = 180.0
+
+_CHUNK = 500
+"""Ids named in one query."""
+
+_Record = TypeVar("_Record", bound=tuple[Any, ...])
+_Values = dict[str, Any]
+_Key = tuple[Any, ...]
+
+
+def communities(connection: Connection) -> list[Community]:
+    """Every community, by id."""
+    return [Community(*row) for row in connection.execute(_ordered(tables.communities))]
+
+
+def kinds(connection: Connection) -> list[Kind]:
+    """Every kind, by id."""
+    return [
+        Kind(row.id, row.name_zh, row.name_en, seconds(row.interval_us), seconds(row.timeout_us))
+        for row in connection.execute(_ordered(tables.kinds))
+    ]
+
+
+def planned(connection: Connection) -> dict[tuple[str, str], int]:
+    """The planned quantity by community and kind."""
+    return {(row.community, row.kind): row.quantity for row in connection.execute(_ordered(tables.planned))}
+
+
+def devices(
+    connection: Connection, *, community: str | None = None, kind: str | None = None
+) -> list[DeviceRecord]:
+    """Every device, or those of a community, a kind or both, by id."""
+    query = _ordered(tables.devices)
+    if community is not None:
+        query = query.where(tables.devices.c.community == community)
+    if kind is not None:
+        query = query.where(tables.devices.c.kind == kind)
+    return [_device(row) for row in connection.execute(query)]
+
+
+def device(connection: Connection, device_id: str) -> DeviceRecord | None:
+    """One device, None when it is not registered."""
+    row = connection.execute(select(tables.devices).where(tables.devices.c.id == device_id)).one_or_none()
+    return None if row is None else _device(row)
+
+
+def put_communities(connection: Connection, records: Iterable[Community], now_us: int) -> Changes:
+    """Add or change communities. Raises `BadInput` naming the record and member."""
+    del now_us  # Names carry no history.
+    rows = [r._asdict() for r in _checked(records, check_community)]
+    return _put(connection, tables.communities, rows)[0]
+
+
+def put_kinds(connection: Connection, records: Iterable[Kind], now_us: int) -> Changes:
+    """Add or change kinds; a changed timeout is in force from `now_us` on. Raises `BadInput`."""
+    rows = [
+        {
+            "id": r.id,
+            "name_zh": r.name_zh,
+            "name_en": r.name_en,
+            "interval_us": microseconds(r.interval_s),
+            "timeout_us": microseconds(r.timeout_s),
+        }
+        for r in _checked(records, check_kind)
+    ]
+    changes, stored = _put(connection, tables.kinds, rows)
+    said = [terms.Version(terms.KIND, row["id"], 0, row["timeout_us"]) for row in stored]
+    _put_versions(connection, said, now_us)
+    return changes
+
+
+def put_planned(connection: Connection, records: Iterable[Planned], now_us: int) -> Changes:
+    """Add or change planned quantities. Raises `BadInput`, also for an unknown community or kind."""
+    del now_us  # The plan carries no history.
+    rows = [r._asdict() for r in _checked(records, check_planned)]
+    _check_known(connection, rows, lambda row: f"{row['community']}/{row['kind']}")
+    return _put(connection, tables.planned, rows)[0]
+
+
+def put_devices(connection: Connection, records: Iterable[DeviceRecord], now_us: int) -> Changes:
+    """Register or change devices.
+
+    A changed timeout, lateness or clock trust is in force from `now_us` on, a new device's from ever. A
+    commissioning or retirement that is new or changed counts as known from `now_us` unless the record says
+    since when. Raises `BadInput` naming the record and member, also for an unknown community or kind.
+    """
+    rows = [_device_row(r) for r in _checked(records, check_device)]
+    _check_known(connection, rows, lambda row: f"device {row['id']}")
+    before = _existing(connection, tables.devices, [row["id"] for row in rows])
+    for row in rows:
+        for fact in ("commissioned", "retired"):
+            _say_since_when(row, before.get((row["id"],), {}), fact, now_us)
+    changes, stored = _put(connection, tables.devices, rows, before)
+    said = [
+        terms.Version(
+            terms.DEVICE,
+            row["id"],
+            0,
+            row["timeout_us"],
+            row["max_lateness_us"],
+            row["clock_untrusted"],
+            row["community"],
+            row["kind"],
+        )
+        for row in stored
+    ]
+    _put_versions(connection, said, now_us)
+    return changes
+
+
+def put_community_timeout(
+    connection: Connection, community: str, timeout_s: float | None, now_us: int
+) -> None:
+    """From `now_us` on, the timeout of those devices of a community that have none; None: as their kind."""
+    check_duration(timeout_s, "timeout_s", least_s=1 / SECOND_US)
+    said = terms.Version(terms.COMMUNITY, community, 0, microseconds(timeout_s))
+    _check_known(connection, [{"community": community}], lambda row: "timeout")
+    silent = terms.Version(terms.COMMUNITY, community, EVER)
+    before = terms.latest(connection, terms.COMMUNITY, [community]).get(community, silent)
+    following = terms.following(before, said, now_us)
+    if following is not None:
+        terms.put(connection, [following])
+        meta.grow(connection, meta.REGISTRY)
+
+
+def policies(connection: Connection) -> list[Policy]:
+    """Every version of what was agreed, by scope, subject and time."""
+    return terms.policies(connection)
+
+
+def version(connection: Connection) -> int:
+    """A number that grows with every change of registry, policies or maintenance."""
+    return meta.count(connection, meta.REGISTRY)
+
+
+def ledger_devices(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> list[Device]:
+    """Every device as the ledger needs it, by id: policies resolved into terms, not commissioned is never."""
+    resolver = terms.Resolver(connection, round(default_timeout_s * SECOND_US))
+    return [
+        Device(
+            row.id,
+            row.community,
+            row.kind,
+            resolver.terms(row.id),
+            FOREVER if row.commissioned_us is None else row.commissioned_us,
+            row.retired_us,
+            EVER if row.commissioned_recorded_us is None else row.commissioned_recorded_us,
+            EVER if row.retired_recorded_us is None else row.retired_recorded_us,
+        )
+        for row in connection.execute(_ordered(tables.devices))
+    ]
+
+
+def discover(connection: Connection, device: str, community: str, kind: str, observed_us: int) -> None:
+    """Note that a device was heard under this community and kind; repeating it changes nothing."""
+    table = tables.discovered
+    statement = insert(connection, table)
+    # SQLite's min of several values is PostgreSQL's least.
+    postgresql = connection.dialect.name == "postgresql"
+    least, greatest = (func.least, func.greatest) if postgresql else (func.min, func.max)
+    statement = statement.on_conflict_do_update(
+        index_elements=["device", "community", "kind"],
+        set_={
+            "first_us": least(table.c.first_us, statement.excluded.first_us),
+            "last_us": greatest(table.c.last_us, statement.excluded.last_us),
+        },
+    )
+    heard = Discovered(device, community, kind, observed_us, observed_us)
+    connection.execute(statement, heard._asdict())
+
+
+def inbox(connection: Connection, limit: int = 1000) -> list[Discovered]:
+    """Heard devices that are not registered, the last heard first, at most `limit`."""
+    table = tables.discovered
+    registered = exists().where(tables.devices.c.id == table.c.device)
+    rows = connection.execute(
+        select(table).where(~registered).order_by(table.c.last_us.desc(), table.c.device).limit(limit)
+    )
+    return [Discovered(*row) for row in rows]
+
+
+def _ordered(table: Table) -> Any:
+    return select(table).order_by(*table.primary_key)
+
+
+def _device(row: Row[Any]) -> DeviceRecord:
+    return DeviceRecord(
+        row.id,
+        row.community,
+        row.kind,
+        row.name_zh,
+        row.name_en,
+        row.building,
+        row.location,
+        tuple(json.loads(row.tags)),
+        row.vendor,
+        row.model,
+        row.serial,
+        seconds(row.timeout_us),
+        row.max_lateness_us / SECOND_US,
+        row.clock_untrusted,
+        row.commissioned_us,
+        row.retired_us,
+        row.commissioned_recorded_us,
+        row.retired_recorded_us,
+    )
+
+
+def _device_row(record: DeviceRecord) -> _Values:
+    row = record._asdict()
+    row["timeout_us"] = microseconds(row.pop("timeout_s"))
+    row["max_lateness_us"] = microseconds(row.pop("max_lateness_s"))
+    row["tags"] = canonical(list(record.tags))
+    return row
+
+
+def _say_since_when(row: _Values, before: Mapping[str, Any], fact: str, now_us: int) -> None:
+    """Fill in since when commissioning or retirement is known."""
+    at, recorded = f"{fact}_us", f"{fact}_recorded_us"
+    if row[at] is None:
+        row[recorded] = None
+    elif row[recorded] is None:
+        row[recorded] = before[recorded] if before.get(at) == row[at] else now_us
+
+
+def _checked(records: Iterable[_Record], check: Callable[[_Record], None]) -> Iterator[_Record]:
+    for record in records:
+        try:
+            check(record)
+        except BadInput as error:
+            raise BadInput(error.reason, where=f"{record[0]} {error.where}") from error
+        yield record
+
+
+def _check_known(connection: Connection, rows: Sequence[_Values], shown: Callable[[_Values], str]) -> None:
+    for member, table in (("community", tables.communities), ("kind", tables.kinds)):
+        known = set(connection.scalars(select(table.c.id)))
+        for row in rows:
+            if member in row and row[member] not in known:
+                raise BadInput(f"no {member} has the id {row[member]!r}; register it first", where=shown(row))
+
+
+def _existing(connection: Connection, table: Table, ids: Sequence[str] | None) -> dict[_Key, _Values]:
+    """The rows by primary key: those of these ids, or all."""
+    keys = [column.name for column in table.primary_key]
+    queries = [select(table)]
+    if ids is not None:
+        queries = [
+            select(table).where(table.c.id.in_(ids[first : first + _CHUNK]))
+            for first in range(0, len(ids), _CHUNK)
+        ]
+    found = {}
+    for query in queries:
+        for row in connection.execute(query).mappings():
+            found[tuple(row[key] for key in keys)] = dict(row)
+    return found
+
+
+def _put(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[_Values],
+    before: dict[_Key, _Values] | None = None,
+) -> tuple[Changes, list[_Values]]:
+    """Store the rows that differ from what is there; give the counts and the rows stored."""
+    if before is None:
+        before = _existing(connection, table, None)
+    keys = [column.name for column in table.primary_key]
+    added, changed = [], []
+    seen: set[_Key] = set()
+    for row in rows:
+        key = tuple(row[name] for name in keys)
+        if key in seen:
+            raise BadInput("given twice", where="/".join(key))
+        seen.add(key)
+        if key not in before:
+            added.append(row)
+        elif before[key] != row:
+            changed.append(row)
+    stored = added + changed
+    if stored:
+        connection.execute(upsert(connection, table), stored)
+        meta.grow(connection, meta.REGISTRY)
+    return Changes(len(added), len(changed), len(rows) - len(stored)), stored
+
+
+def _put_versions(connection: Connection, said: Sequence[terms.Version], now_us: int) -> None:
+    for first in range(0, len(said), _CHUNK):
+        some = said[first : first + _CHUNK]
+        before = terms.latest(connection, some[0].scope, [version.subject for version in some])
+        following = (terms.following(before.get(v.subject), v, now_us) for v in some)
+        terms.put(connection, [v for v in following if v is not None])

@@ -1,0 +1,238 @@
+"""Every table as the code uses it; migrations make them, and a test holds the two together."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite counts by itself only in a column declared INTEGER, which holds 64 bits there.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+# Ids sort by code point on both, whatever the locale of the PostgreSQL server.
+_Id = Text().with_variant(Text(collation="C"), "postgresql")
+
+communities = Table(
+    "communities",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+)
+
+kinds = Table(
+    "kinds",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("interval_us", BigInteger),
+    Column("timeout_us", BigInteger),
+)
+
+planned = Table(
+    "planned",
+    metadata,
+    Column("community", _Id, ForeignKey("communities.id"), primary_key=True),
+    Column("kind", _Id, ForeignKey("kinds.id"), primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("community", _Id, ForeignKey("communities.id"), nullable=False),
+    Column("kind", _Id, ForeignKey("kinds.id"), nullable=False),
+    Column("name_zh", Text, nullable=False),
+    Column("name_en", Text, nullable=False),
+    Column("building", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("tags", Text, nullable=False, comment="JSON list of text"),
+    Column("vendor", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("serial", Text, nullable=False),
+    Column("timeout_us", BigInteger),
+    Column("max_lateness_us", BigInteger, nullable=False),
+    Column("clock_untrusted", Boolean, nullable=False),
+    Column("commissioned_us", BigInteger),
+    Column("retired_us", BigInteger),
+    Column("commissioned_recorded_us", BigInteger),
+    Column("retired_recorded_us", BigInteger),
+    Index(None, "community", "kind"),
+    Index(None, "kind"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("scope", Text, primary_key=True, comment="device, community or kind"),
+    Column("subject", _Id, primary_key=True, comment="the id of that device, community or kind"),
+    Column("since_us", BigInteger, primary_key=True),
+    Column("timeout_us", BigInteger),
+    Column("max_lateness_us", BigInteger),
+    Column("clock_untrusted", Boolean),
+    Column("community", _Id, comment="of a device: where it belonged from then on"),
+    Column("kind", _Id, comment="of a device: what it was from then on"),
+)
+
+discovered = Table(
+    "discovered",
+    metadata,
+    Column("device", _Id, primary_key=True),
+    Column("community", _Id, primary_key=True),
+    Column("kind", _Id, primary_key=True),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("device", _Id, primary_key=True),
+    Column("start_us", BigInteger, primary_key=True),
+    Column("recorded_us", BigInteger, primary_key=True),
+    Column("since_us", BigInteger, primary_key=True),
+    Column("end_us", BigInteger),
+    Column("evidence", SmallInteger, nullable=False),
+    Column("superseded_us", BigInteger),
+    # The rows lie in the order in which they are asked for: by device, then by start.
+    sqlite_with_rowid=False,
+)
+
+blinds = Table(
+    "blinds",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("start_us", BigInteger, nullable=False),
+    Column("end_us", BigInteger),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("revoked_us", BigInteger),
+    Column("device", _Id),
+    Column("kind", _Id),
+    Column("community", _Id),
+    Column("cause", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+watermark = Table(
+    "watermark",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="always 1"),
+    Column("through_us", BigInteger, nullable=False),
+    Column("listening", Boolean, nullable=False),
+    Column("written_us", BigInteger, nullable=False),
+    Column("session", Text, nullable=False),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("start_us", BigInteger, nullable=False),
+    Column("end_us", BigInteger),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("cancelled_us", BigInteger),
+    Column("device", _Id),
+    Column("kind", _Id),
+    Column("community", _Id),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+published = Table(
+    "published",
+    metadata,
+    Column("name", _Id, primary_key=True),
+    Column("at_us", BigInteger, primary_key=True),
+    Column("known_us", BigInteger, nullable=False),
+    Column("numerator", BigInteger, nullable=False),
+    Column("denominator", BigInteger, nullable=False),
+    Column("figures", Text, nullable=False, comment="canonical JSON object"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of figures in UTF-8, hexadecimal"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("body", Text, nullable=False, comment="canonical JSON object"),
+    Column("key", Text, comment="what makes a repetition of the same event recognisable"),
+    UniqueConstraint("topic", "key"),
+    Index(None, "recorded_us"),
+    sqlite_autoincrement=True,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=False),
+    Column("observed_us", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Index(None, "reason", "number"),
+    Index(None, "observed_us"),
+)
+
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("name", _Id, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
+    Column("started_us", BigInteger, nullable=False),
+    Column("finished_us", BigInteger),
+    Column("error", Text),
+    Index(None, "name", "due_us"),
+    sqlite_autoincrement=True,
+)
+
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("what", Text, nullable=False),
+    Column("before_us", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", _Id, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

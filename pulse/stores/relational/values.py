@@ -1,0 +1,58 @@
+"""How values of the domain lie in columns."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pulse.errors import BadInput
+from pulse.ledger.model import FOREVER
+
+
+def to_null(at_us: int) -> int | None:
+    """`FOREVER` as NULL."""
+    return None if at_us >= FOREVER else at_us
+
+
+def from_null(at_us: int | None) -> int:
+    """NULL as `FOREVER`."""
+    return FOREVER if at_us is None else at_us
+
+
+def canonical(body: dict[str, Any] | list[str]) -> str:
+    """JSON with sorted keys, no spaces and no escapes but the necessary: equal values give equal text.
+
+    Raises `BadInput` for what JSON in UTF-8 cannot hold (NaN, infinities, lone surrogates, other types).
+    """
+    try:
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"cannot be written as JSON: {error}") from error
+    return text
+
+
+def storable(text: str) -> str:
+    r"""`text` with NUL and lone surrogates, which databases refuse, written as `\x00` and `\udc80`."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def upsert(
+    connection: Connection, table: Table, *, update: Sequence[str] | None = None
+) -> "sqlite.Insert | postgresql.Insert":
+    """An insert that overwrites the row of the same primary key: its other columns, or those in `update`."""
+    keys = [column.name for column in table.primary_key]
+    names = [c.name for c in table.columns if c.name not in keys] if update is None else update
+    statement = insert(connection, table)
+    return statement.on_conflict_do_update(
+        index_elements=keys, set_={name: statement.excluded[name] for name in names}
+    )
+
+
+def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    """The back end's own insert, which knows ON CONFLICT."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
