@@ -1,5 +1,6 @@
 """The one place that reads clocks. Inside, time is UTC in integer microseconds since 1970 (`_us`)."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -13,6 +14,9 @@ DAY_US = 24 * HOUR_US
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_EPOCH_SECONDS = re.compile(r"[+-]?[0-9]*\.?[0-9]+|[+-]?[0-9]+\.")
+# A '+' in a URL arrives as a space: a second space, or one behind a T, stood before the zone.
+_LOST_PLUS = re.compile(r"(?<=[0-9])([T ][0-9]{2}[0-9:.,]*) ([0-9]{2}(?::?[0-9]{2})?)$")
 
 
 class Clock(Protocol):
@@ -77,15 +81,14 @@ def parse_time(text: str, where: str) -> int:
     """Microseconds of `text`: ISO 8601 with a zone, or epoch seconds. Raises `BadInput` naming `where`."""
     text = text.strip()
     try:
-        if text.lstrip("+-").replace(".", "", 1).isdigit():
-            whole, _, fraction = text.partition(".")
-            micro = int((fraction + "000000")[:6])
-            us = int(whole or "0") * SECOND_US + (-micro if text.startswith("-") else micro)
-            to_iso(us)
-            return us
-        # A '+' of the zone arrives from a URL as a space.
-        moment = datetime.fromisoformat(text.replace(" 0", "+0") if text.count(":") > 1 else text)
-        return from_datetime(moment)
+        if _EPOCH_SECONDS.fullmatch(text):
+            whole, _, fraction = text.lstrip("+-").partition(".")
+            us = int(whole or "0") * SECOND_US + int((fraction + "000000")[:6])
+            us = -us if text.startswith("-") else us
+        else:
+            us = from_datetime(datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", text)))
+        to_iso(us)
+        return us
     except BadInput as error:
         raise BadInput(error.reason, where=where) from None
     except (ValueError, OverflowError):
