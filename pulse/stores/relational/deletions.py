@@ -8,7 +8,7 @@ from pulse.stores.relational.tables import deletions as table
 
 
 class Deletion(NamedTuple):
-    """At `at_us`, `deleted` things of the sort `what` from before `before_us` were deleted (-1: uncounted)."""
+    """At `at_us`, `deleted` things named `what` from before `before_us` were deleted (-1: uncounted)."""
 
     id: int
     what: str

@@ -9,7 +9,7 @@ from pulse.stores.relational.tables import job_runs as table
 
 
 class JobRun(NamedTuple):
-    """One run, for the time `due_us`. `finished_us` is None while it runs, and for ever if its process died."""
+    """One run, for the time `due_us`; `finished_us` is None while it runs, for ever if its process died."""
 
     id: int
     name: str

@@ -1,0 +1,85 @@
+"""Taking registry files in, whole or not at all, and giving them out: the core of `pulse registry`."""
+
+from typing import Literal, NamedTuple, get_args
+
+from sqlalchemy import Connection
+
+from pulse.errors import BadInput
+from pulse.registry import csvfile
+from pulse.registry.model import Changes, Planned
+from pulse.stores.relational import registry
+from pulse.stores.relational.database import Database
+
+What = Literal["communities", "kinds", "planned", "devices"]
+WHAT: tuple[What, ...] = get_args(What)
+"""What has a file of its own, in the order in which they have to be imported."""
+
+
+class ImportResult(NamedTuple):
+    """How many records were added, changed and as before; with `dry_run`, would have been."""
+
+    what: What
+    added: int
+    changed: int
+    unchanged: int
+    dry_run: bool
+
+
+def import_devices(
+    db: Database, text: bytes, now_us: int, dry_run: bool = False, prefix: bool = False
+) -> ImportResult:
+    """`import_registry` of devices."""
+    return import_registry(db, "devices", text, now_us, dry_run, prefix)
+
+
+def import_registry(
+    db: Database, what: What, text: bytes, now_us: int, dry_run: bool = False, prefix: bool = False
+) -> ImportResult:
+    """Add and change what the file holds; what it does not mention stays.
+
+    `prefix` puts its community's id before every device's. With `dry_run` everything is done and undone.
+    Raises `BadRows` with every bad line, `BadInput` for what is no CSV in UTF-8; nothing is taken then.
+    """
+    with db.write() as connection, connection.begin_nested() as savepoint:
+        changes = _put(connection, what, text, now_us, prefix)
+        if dry_run:
+            savepoint.rollback()
+    return ImportResult(what, *changes, dry_run)
+
+
+def export_registry(db: Database, what: What) -> str:
+    """All that is registered as CSV, which `import_registry` takes back without a change.
+
+    Write it to a file as `utf-8-sig`: without the byte order mark Excel reads Chinese as GBK.
+    """
+    with db.read() as connection:
+        if what == "communities":
+            return csvfile.render_communities(registry.communities(connection))
+        if what == "kinds":
+            return csvfile.render_kinds(registry.kinds(connection))
+        if what == "planned":
+            quantities = registry.planned(connection).items()
+            return csvfile.render_planned(Planned(*key, quantity) for key, quantity in quantities)
+        if what == "devices":
+            return csvfile.render(registry.devices(connection))
+    raise _unknown(what)
+
+
+def _put(connection: Connection, what: What, text: bytes, now_us: int, prefix: bool) -> Changes:
+    if what == "communities":
+        return registry.put_communities(connection, csvfile.parse_communities(text), now_us)
+    if what == "kinds":
+        return registry.put_kinds(connection, csvfile.parse_kinds(text), now_us)
+    communities = {record.id for record in registry.communities(connection)}
+    kinds = {record.id for record in registry.kinds(connection)}
+    if what == "planned":
+        quantities = csvfile.parse_planned(text, communities=communities, kinds=kinds)
+        return registry.put_planned(connection, quantities, now_us)
+    if what == "devices":
+        devices = csvfile.parse(text, communities=communities, kinds=kinds, prefix=prefix)
+        return registry.put_devices(connection, devices, now_us)
+    raise _unknown(what)
+
+
+def _unknown(what: object) -> BadInput:
+    return BadInput(f"{what!r} is none of {', '.join(WHAT)}", where="what")
