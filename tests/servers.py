@@ -52,6 +52,7 @@ class Server:
         ready: Callable[[], bool],
         graceful: signal.Signals = signal.SIGTERM,
         user: str | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.host = HOST
         self.port = port
@@ -60,6 +61,7 @@ class Server:
         self._ready = ready
         self._graceful = graceful
         self._user = user
+        self._environment = environment
         self.process: subprocess.Popen[bytes] = self._spawn()
         self._wait()
 
@@ -75,6 +77,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.log.parent,
+                env=self._environment,
                 **as_user,
             )
 
@@ -162,7 +165,7 @@ class RunningPostgres(Server):
         return f"postgresql://pulse@{self.host}:{self.port}/{name}"
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, port)) == 0
@@ -191,7 +194,7 @@ def mosquitto(folder: Path, extra_conf: str = "") -> Iterator[RunningBroker]:
     conf = folder / "mosquitto.conf"
     conf.write_text("\n".join(lines) + "\n" + QUEUE_CONF + extra_conf + "\n")
     broker = RunningBroker(
-        [str(program), "-c", str(conf)], port, folder / "mosquitto.log", ready=lambda: _accepts(port)
+        [str(program), "-c", str(conf)], port, folder / "mosquitto.log", ready=lambda: accepts(port)
     )
     try:
         yield broker

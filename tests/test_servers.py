@@ -12,14 +12,14 @@ from tests import programs, servers
 def test_mosquitto_accepts_and_comes_back_on_the_same_port(tmp_path: Path) -> None:
     with servers.mosquitto(tmp_path) as broker:
         port, first = broker.port, broker.process.pid
-        assert servers._accepts(port)
+        assert servers.accepts(port)
         broker.kill()
-        assert not servers._accepts(port)
+        assert not servers.accepts(port)
         broker.start()
         assert broker.port == port
         assert broker.process.pid != first
         broker.restart()
-        assert servers._accepts(port)
+        assert servers.accepts(port)
     assert not broker.running()
     assert (tmp_path / "mosquitto.db").exists()
 

@@ -1,0 +1,1 @@
+"""What docker-compose.yml starts, started as plain processes."""

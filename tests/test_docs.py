@@ -1,0 +1,103 @@
+"""What people can use is documented, in both languages, and what is documented exists."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from pulse.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+UNSET = {"settings.md": "unset", "settings.zh-CN.md": "未设"}
+LANGUAGES = list(UNSET)
+
+_ROW = re.compile(
+    r"^\| `(?P<variable>[A-Z0-9_]+)` \| (?P<default>[^|]+) \| (?P<meaning>[^|]+) \|$", re.MULTILINE
+)
+_LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#\s]+)(?:#[^)]*)?\)")
+
+
+def _rows(document: str) -> dict[str, tuple[str, str]]:
+    text = (DOCS / document).read_text(encoding="utf-8")
+    return {m["variable"]: (m["default"].strip(), m["meaning"].strip()) for m in _ROW.finditer(text)}
+
+
+def _written(default: Any, unset: str) -> str:
+    if default is None:
+        return unset
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+@pytest.mark.parametrize("document", LANGUAGES)
+def test_every_setting_is_documented_with_its_default(document: str) -> None:
+    expected = {
+        f"{PREFIX}{name.upper()}": _written(field.default, UNSET[document])
+        for name, field in Settings.model_fields.items()
+    }
+    assert {variable: default for variable, (default, _) in _rows(document).items()} == expected
+
+
+def test_both_languages_list_the_settings_in_the_same_order() -> None:
+    first, second = (list(_rows(document)) for document in LANGUAGES)
+    assert first == second
+
+
+@pytest.mark.parametrize("document", ["cli.md", "cli.zh-CN.md"])
+def test_every_command_and_option_is_documented(document: str) -> None:
+    app = pytest.importorskip("pulse.cli").app
+    text = (DOCS / document).read_text(encoding="utf-8")
+    missing = [name for name in _names(typer.main.get_command(app), "pulse") if name not in text]
+    assert not missing, f"docs/{document} does not mention {missing}"
+
+
+def _names(command: Any, path: str) -> list[str]:
+    """`pulse demo`, and `--port` of each command, as a reader would look for them."""
+    found = [path]
+    found += [
+        option
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--") and option not in {"--help", "--install-completion", "--show-completion"}
+    ]
+    for name, child in getattr(command, "commands", {}).items():
+        if not child.hidden:
+            found += _names(child, f"{path} {name}")
+    return found
+
+
+def test_every_endpoint_is_documented() -> None:
+    application = pytest.importorskip("api.app").create_app(pytest.importorskip("api.context").Context)
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    missing = [path for path in application.openapi()["paths"] if path not in text]
+    assert not missing, f"docs/api.md does not mention {missing}"
+
+
+def _documents() -> list[Path]:
+    return sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+@pytest.mark.parametrize("document", _documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    broken = [
+        target
+        for target in _LINK.findall(text)
+        if "://" not in target
+        and not target.startswith("mailto:")
+        and not (document.parent / target).exists()
+    ]
+    assert not broken
+
+
+@pytest.mark.parametrize(
+    "document",
+    [path for path in _documents() if not path.name.endswith(".zh-CN.md")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_every_make_command_that_is_mentioned_exists(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    mentioned = set(re.findall(r"`make ([a-z-]+)", document.read_text(encoding="utf-8")))
+    assert mentioned <= targets
