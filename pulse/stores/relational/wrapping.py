@@ -26,7 +26,8 @@ def translate(error: exc.SQLAlchemyError, shown: str) -> StoreError | Conflict:
         return StoreUnavailable(f"{shown}: every connection is in use; try again")
     if isinstance(error, exc.OperationalError | exc.InterfaceError) and not said.startswith("no such"):
         return StoreUnavailable(f"{shown}: {said}{_advice(said)}")
-    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+    # PostgreSQL says the latter of a standby, to which a failover may lead for a while.
+    if isinstance(error, exc.DBAPIError) and (error.connection_invalidated or "read-only" in said):
         return StoreUnavailable(f"{shown}: {said}; try again")
     if isinstance(error, exc.DBAPIError):
         return StoreRejected(f"{shown}: {said}")

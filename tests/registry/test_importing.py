@@ -1,0 +1,110 @@
+"""Files into the database: whole or not at all, counted, and given out again without a change."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pulse.errors import BadInput
+from pulse.registry.importing import WHAT, ImportResult, export_registry, import_devices, import_registry
+from pulse.registry.model import Community, DeviceRecord, Kind, Planned
+from pulse.stores.relational import registry
+from pulse.stores.relational.database import Database
+
+T = 1_790_000_000_000_000
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/pulse.db")
+    database.open()
+    with database.write() as connection:
+        registry.put_communities(connection, [Community("xinjinglou", "新景楼", "=1+1")], T)
+        registry.put_kinds(connection, [Kind("camera", "摄像机", "Camera", 60, 180), Kind("k")], T)
+        registry.put_planned(connection, [Planned("xinjinglou", "camera", 182)], T)
+        registry.put_devices(
+            connection,
+            [
+                DeviceRecord("a", "xinjinglou", "camera", "门", tags=("x", "y"), commissioned_us=T),
+                DeviceRecord("b", "xinjinglou", "k", "'=x", timeout_s=0.1, clock_untrusted=True),
+            ],
+            T + 5,
+        )
+    yield database
+    database.close()
+
+
+def everything(db: Database) -> tuple[object, ...]:
+    with db.read() as connection:
+        return (
+            registry.communities(connection),
+            registry.kinds(connection),
+            registry.planned(connection),
+            registry.devices(connection),
+            registry.policies(connection),
+            registry.version(connection),
+        )
+
+
+def test_an_export_imported_again_changes_nothing(db: Database) -> None:
+    before = everything(db)
+    for what in WHAT:
+        text = export_registry(db, what).encode("utf-8-sig")
+        result = import_registry(db, what, text, T + 100)
+        assert (result.added, result.changed) == (0, 0)
+        assert result.unchanged > 0
+    assert everything(db) == before
+
+
+def test_an_export_fills_an_empty_database_in_the_order_of_what(db: Database, tmp_path: Path) -> None:
+    other = Database(f"sqlite:///{tmp_path}/other.db")
+    other.open()
+    for what in WHAT:
+        import_registry(other, what, export_registry(db, what).encode(), T)
+    for what in WHAT:
+        assert export_registry(other, what) == export_registry(db, what)
+    with other.read() as connection:
+        found = registry.device(connection, "a")
+    assert found is not None
+    assert found.commissioned_recorded_us == T
+    other.close()
+
+
+def test_a_dry_run_counts_and_changes_nothing(db: Database) -> None:
+    before = everything(db)
+    text = export_registry(db, "devices").replace("门", "大门") + "c,xinjinglou,camera" + "," * 13 + "\r\n"
+    assert import_devices(db, text.encode(), T + 9, dry_run=True) == ImportResult("devices", 1, 1, 1, True)
+    assert everything(db) == before
+    assert import_devices(db, text.encode(), T + 9) == ImportResult("devices", 1, 1, 1, False)
+    with db.read() as connection:
+        assert [d.id for d in registry.devices(connection)] == ["a", "b", "c"]
+
+
+def test_nothing_of_a_file_with_a_bad_row_is_taken(db: Database) -> None:
+    before = everything(db)
+    text = export_registry(db, "devices").replace("门", "大门") + "c,nowhere,camera" + "," * 13 + "\r\n"
+    for dry_run in (True, False):
+        with pytest.raises(BadInput, match="line 4，community 列 / column community: nowhere 未登记"):
+            import_devices(db, text.encode(), T + 9, dry_run)
+    assert everything(db) == before
+
+
+def test_what_a_file_does_not_mention_stays(db: Database) -> None:
+    text = export_registry(db, "devices").splitlines()[0] + "\r\nc,xinjinglou,camera" + "," * 13
+    import_devices(db, text.encode(), T)
+    with db.read() as connection:
+        assert len(registry.devices(connection)) == 3
+
+
+def test_ids_are_prefixed_when_asked(db: Database) -> None:
+    text = export_registry(db, "devices").splitlines()[0] + "\r\nc,xinjinglou,camera" + "," * 13
+    import_devices(db, text.encode(), T, prefix=True)
+    with db.read() as connection:
+        assert registry.device(connection, "xinjinglou-c") is not None
+
+
+def test_an_unknown_sort_of_file_is_refused(db: Database) -> None:
+    with pytest.raises(BadInput, match="communities, kinds, planned, devices"):
+        export_registry(db, "people")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="communities, kinds, planned, devices"):
+        import_registry(db, "people", b"", T)  # type: ignore[arg-type]

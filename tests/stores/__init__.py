@@ -1,0 +1,1 @@
+"""What single stores do beyond their contracts, which are in tests/contracts."""
