@@ -1,0 +1,64 @@
+"""paho's client as the collector wants it, in MQTT 5 and in 3.1.1."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from pulse.settings import Broker
+
+V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
+
+SESSION_EXPIRY_S = 7 * 86_400
+RECEIVE_MAXIMUM = 65_535
+KEEPALIVE_S = 30
+CONNECT_S = 3.0
+PUBLISHING_AT_ONCE = 500
+
+
+def new_client(
+    broker: Broker, client_id: str, protocol: MQTTProtocolVersion, ca_file: Path | None = None
+) -> Client:
+    """A client for one connection: a session that the broker keeps, acknowledgements by hand.
+
+    `reconnect()` connects it.
+    """
+    options: dict[str, Any] = {} if protocol == V5 else {"clean_session": False}
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=protocol,
+        manual_ack=True,
+        reconnect_on_failure=False,
+        **options,
+    )
+    client.connect_timeout = CONNECT_S
+    client.max_inflight_messages = PUBLISHING_AT_ONCE * 2
+    if broker.username is not None:
+        client.username_pw_set(broker.username, broker.password)
+    if broker.tls:
+        client.tls_set(ca_certs=None if ca_file is None else str(ca_file))
+    if protocol == V5:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        client.connect_async(broker.host, broker.port, KEEPALIVE_S, clean_start=False, properties=properties)
+    else:
+        client.connect_async(broker.host, broker.port, KEEPALIVE_S)
+    return client
+
+
+def subscribe(client: Client, filters: Sequence[str]) -> int | None:
+    """Subscribe with QoS 1; the packet's id, None if the connection is gone.
+
+    Retained messages prove nothing (rule 1 of the ledger): where MQTT 5 allows it they are not sent at all.
+    """
+    if client.protocol == V5:
+        wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        return client.subscribe([(name, wanted) for name in filters])[1]
+    return client.subscribe([(name, 1) for name in filters])[1]

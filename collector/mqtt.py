@@ -1,0 +1,458 @@
+"""The connection to the broker: paho-mqtt driven by our own epoll loop, in one thread.
+
+Every connection has its own paho client, so that nothing of an old one (packet ids, half-read packets,
+acknowledgements) can reach a new one. The loop and what a `Handler` does in it must stay short: pings
+wait meanwhile.
+"""
+
+import contextlib
+import os
+import random
+import selectors
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from collector.backoff import Backoff
+from collector.client import PUBLISHING_AT_ONCE, V5, V311, new_client, subscribe
+from collector.outbox import Outbox, Outgoing
+from pulse import logs
+from pulse.clock import Clock
+from pulse.settings import Broker
+
+log = logs.get(__name__)
+
+FILTERS = ("community/+/+/+/heartbeat", "community/+/+/+/status")
+DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
+"""Mosquitto's count of messages that it dropped because a queue was full; other brokers have none."""
+
+HANDSHAKE_S = 10.0
+FIRST_HANDSHAKE_S = 3.0
+"""A broker that never answered may be silent because it does not understand MQTT 5."""
+
+IMMEDIATE_CLOSES = 2
+PACKETS_A_TURN = 2_000
+LONGEST_WAIT_S = 1.0
+
+CONNECTION_LOST = "connection lost"
+NO_ANSWER = "no answer to the handshake"
+UNSUPPORTED_VERSION = 132
+BAD_CREDENTIALS = (134, 135)
+TAKEN_OVER = 142
+
+
+class Received(NamedTuple):
+    """A message as the broker delivered it; `topic` may be no UTF-8."""
+
+    topic: bytes
+    payload: bytes
+    qos: int
+    mid: int
+    retained: bool
+    redelivered: bool
+    observed_us: int
+
+
+class Handler(Protocol):
+    """What the loop calls, always in its own thread."""
+
+    def connected(self, session_present: bool) -> None:
+        """The broker accepted us; its backlog may follow at once."""
+
+    def subscribed(self) -> None:
+        """The broker confirmed the subscriptions."""
+
+    def received(self, message: Received) -> None:
+        """A message came. It has to be acknowledged in its connection, or comes again in the next."""
+
+    def disconnected(self) -> None:
+        """The connection is gone; what it delivered and was not acknowledged will come again."""
+
+    def turn(self, quiet: bool) -> float:
+        """Once a turn of the loop: seconds after which the next is due. `quiet`: nothing more to read now."""
+        ...
+
+
+class Link:
+    """Keeps one persistent session of the broker going. `run` is the loop; `publish` is for any thread."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        handler: Handler,
+        clock: Clock,
+        *,
+        ca_file: Path | None = None,
+        mqtt_5: bool = True,
+        dice: random.Random | None = None,
+    ) -> None:
+        self.broker = broker
+        self.client_id = client_id
+        self.canary_topic = f"pulse/canary/{client_id}"
+        self.epoch = 0
+        """Number of the connection; a message is acknowledged in its own only."""
+        self.protocol = V5 if mqtt_5 else V311
+        self.connections = 0
+        self.outbox = Outbox()
+        self._handler = handler
+        self._clock = clock
+        self._ca_file = ca_file
+        self._backoff = Backoff(dice or random.Random())  # noqa: S311 - jitter, not a secret
+        self._client: Client | None = None
+        self._accepted_s: float | None = None
+        self._began_s = 0.0
+        self._subscription: int | None = None
+        self._joined = False
+        self._settled = False
+        self._speechless = 0
+        self._next_attempt_s = 0.0
+        self._held = False
+        self._end: str | None = None
+        self._taken_over = False
+        self._packets = 0
+        self._publishing: dict[int, Outgoing] = {}
+        self._at_once = PUBLISHING_AT_ONCE
+        self._selector = selectors.EpollSelector()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wake_lock = threading.Lock()
+        self._over = False
+        self._quiet = True
+        self._selector.register(self._wake, selectors.EVENT_READ)
+
+    # -- for any thread ------------------------------------------------------------------------------
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        """Publish when connected; until then it waits (of retained messages the newest of each topic)."""
+        self.outbox.put(Outgoing(topic, payload, qos, retain))
+        self.wake()
+
+    def wake(self) -> None:
+        """Make the loop turn now."""
+        with self._wake_lock, contextlib.suppress(BlockingIOError):
+            if not self._over:
+                os.eventfd_write(self._wake, 1)
+
+    # -- for the handler, in the loop's thread -------------------------------------------------------
+
+    @property
+    def joined(self) -> bool:
+        """Whether the broker has confirmed the subscriptions of this connection."""
+        return self._joined
+
+    def acknowledge(self, epoch: int, mids: list[int]) -> None:
+        """Acknowledge messages of connection `epoch`; of another one than the present it does nothing."""
+        if epoch != self.epoch or self._client is None:
+            return
+        for mid in mids:
+            self._client.ack(mid, 1)
+
+    def send_canary(self, payload: bytes) -> None:
+        """Publish to ourselves, in this connection or never."""
+        if self._client is not None:
+            self._client.publish(self.canary_topic, payload, qos=1)
+
+    def drop(self, reason: str) -> None:
+        """End this connection and try again later; the broker keeps the session."""
+        self._end = reason
+
+    def hold(self, held: bool) -> None:
+        """Stay away from the broker, or come back."""
+        self._held = held
+        if held:
+            self.drop("held")
+
+    # -- the loop ------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Stay connected until `stop` is set (call `wake` after setting it), then leave orderly."""
+        try:
+            while not stop.is_set():
+                self._turn()
+            self._leave("stopped", orderly=True)
+        finally:
+            self._selector.close()
+            with self._wake_lock:
+                self._over = True
+                os.close(self._wake)
+
+    def _turn(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._client is None and not self._held and now_s >= self._next_attempt_s:
+            self._connect()
+        elif self._client is not None:
+            self._check(now_s)
+        wait_s = LONGEST_WAIT_S
+        try:
+            wait_s = min(wait_s, self._handler.turn(self._quiet))
+        except Exception:
+            log.exception("turn_failed")
+            self._end = "failed"
+        if self._end is not None and self._client is not None:
+            self._leave(self._end, orderly=True)
+        if self._client is None and not self._held:
+            wait_s = min(wait_s, max(0.0, self._next_attempt_s - self._clock.monotonic_s()))
+        if self._joined:
+            self._publish_waiting()
+        for key, mask in self._selector.select(0 if self._pending() else max(0.0, wait_s)):
+            if key.fileobj == self._wake:
+                os.eventfd_read(self._wake)
+            else:
+                self._transfer(mask)
+        if self._pending():
+            self._transfer(selectors.EVENT_READ)
+
+    def _pending(self) -> bool:
+        """Whether TLS has bytes for us that epoll cannot see."""
+        sock = self._client.socket() if self._client is not None else None
+        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+    def _transfer(self, mask: int) -> None:
+        client = self._client
+        if client is None:
+            return
+        with self._guarded():
+            if mask & selectors.EVENT_WRITE:
+                client.loop_write()
+            if mask & selectors.EVENT_READ:
+                self._quiet = False
+                for _ in range(PACKETS_A_TURN):
+                    before = self._packets
+                    result = client.loop_read()
+                    if result != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
+                        break
+                    if self._packets == before and not self._pending():
+                        self._quiet = True
+                        break
+        if self._client is client and client.socket() is None:
+            self._leave(self._end or CONNECTION_LOST)
+
+    def _check(self, now_s: float) -> None:
+        client = self._client
+        if client is None:
+            return
+        with self._guarded():
+            client.loop_misc()
+        patience_s = HANDSHAKE_S if self._settled or self.protocol == V311 else FIRST_HANDSHAKE_S
+        if not self._joined and now_s - self._began_s > patience_s:
+            self._end = NO_ANSWER
+        if client.socket() is None and self._client is client:
+            self._leave(self._end or "keepalive timeout")
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Nothing that a packet or a callback does may end the loop: the connection ends instead."""
+        try:
+            yield
+        except Exception:
+            log.exception("connection_failed")
+            self._end = "failed"
+
+    # -- connecting ----------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self._end = None
+        self._taken_over = False
+        self._joined = False
+        self._accepted_s = None
+        self._began_s = self._clock.monotonic_s()
+        self.epoch += 1
+        try:
+            client = self._new_client()
+            self._client = client
+            client.reconnect()
+        except (OSError, ValueError) as error:
+            self._client = None
+            wait_s = self._backoff.failed()
+            self._next_attempt_s = self._clock.monotonic_s() + wait_s
+            log.warning(
+                "broker_unreachable", broker=self.broker.shown(), error=str(error), retry_s=round(wait_s, 1)
+            )
+
+    def _new_client(self) -> Client:
+        client = new_client(self.broker, self.client_id, self.protocol, self._ca_file)
+        client.on_socket_open = self._on_socket_open
+        client.on_socket_close = self._on_socket_close
+        client.on_socket_register_write = self._on_register_write
+        client.on_socket_unregister_write = self._on_unregister_write
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_disconnect = self._on_disconnect
+        return client
+
+    def _leave(self, reason: str, *, orderly: bool = False) -> None:
+        """Give up the present connection and say when the next attempt is."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        sock = client.socket()
+        if sock is not None and orderly:
+            with contextlib.suppress(Exception):
+                client.disconnect()
+                client.loop_write()
+        sock = client.socket()
+        if sock is not None:
+            self._forget(sock)
+            sock.close()
+        # What is left of the old client closes its socket again when it is collected.
+        client.on_socket_close = client.on_socket_unregister_write = client.on_socket_register_write = None
+        self._quiet = True
+        self.outbox.give_back(self._publishing.values())
+        self._publishing.clear()
+        self._joined = False
+        accepted_s, self._accepted_s = self._accepted_s, None
+        now_s = self._clock.monotonic_s()
+        if accepted_s is None:
+            wait_s = self._refused_wait(reason)
+        else:
+            wait_s, suspected = self._backoff.ended(now_s - accepted_s, taken_over=self._taken_over)
+            if suspected:
+                log.error(
+                    "client_id_taken_over",
+                    client_id=self.client_id,
+                    told_by_broker=self._taken_over,
+                    retry_s=round(wait_s),
+                    action="another client uses this id; give each collector its own PULSE_MQTT_CLIENT_ID",
+                )
+            else:
+                log.warning(
+                    "disconnected", broker=self.broker.shown(), reason=reason, retry_s=round(wait_s, 1)
+                )
+        self._next_attempt_s = now_s + wait_s
+        if accepted_s is not None:
+            self._handler.disconnected()
+
+    def _refused_wait(self, reason: str) -> float:
+        if self.protocol == V5 and reason == "version":
+            self.protocol = V311
+            log.info("falling_back", broker=self.broker.shown(), protocol="MQTT 3.1.1")
+            return 0.0
+        if not self._settled and reason in (CONNECTION_LOST, NO_ANSWER):
+            # Old brokers hang up on a version that they do not know, or wait for the rest of the packet.
+            self._speechless += 1
+            if reason == NO_ANSWER or self._speechless % IMMEDIATE_CLOSES == 0:
+                self.protocol = V311 if self.protocol == V5 else V5
+        wait_s = self._backoff.failed()
+        log.warning("connection_refused", broker=self.broker.shown(), reason=reason, retry_s=round(wait_s, 1))
+        return wait_s
+
+    # -- paho's callbacks ----------------------------------------------------------------------------
+
+    def _on_socket_open(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        self._selector.register(sock, selectors.EVENT_READ)
+
+    def _on_socket_close(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        self._forget(sock)
+
+    def _on_register_write(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        self._selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def _on_unregister_write(self, _client: Client, _userdata: Any, sock: Any) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.modify(sock, selectors.EVENT_READ)
+
+    def _forget(self, sock: Any) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(sock)
+
+    def _on_connect(
+        self,
+        client: Client,
+        _userdata: Any,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if client is not self._client:
+            return
+        if reason.is_failure:
+            if reason.value == UNSUPPORTED_VERSION:
+                self._end = "version"
+            elif reason.value in BAD_CREDENTIALS:
+                self._end = f"the broker refuses the user name or password of PULSE_MQTT_URL ({reason})"
+            else:
+                self._end = f"the broker refuses: {reason}"
+            return
+        self._accepted_s = self._clock.monotonic_s()
+        self._settled = True
+        # One place stays free for a canary.
+        self._at_once = min(PUBLISHING_AT_ONCE, getattr(properties, "ReceiveMaximum", 65_535) - 1)
+        self.connections += 1
+        log.info(
+            "connected",
+            broker=self.broker.shown(),
+            protocol="MQTT 5" if self.protocol == V5 else "MQTT 3.1.1",
+            session_present=flags.session_present,
+        )
+        self._handler.connected(flags.session_present)
+        self._subscription = subscribe(client, (*FILTERS, self.canary_topic))
+        client.subscribe(DROPPED_TOPIC, 1)
+
+    def _on_subscribe(
+        self, client: Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Properties
+    ) -> None:
+        if client is not self._client or mid != self._subscription:
+            return
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            log.error(
+                "subscription_refused",
+                reasons=refused,
+                action=f"let this user read community/# and read and write {self.canary_topic}",
+            )
+            self._end = "subscription refused"
+            return
+        self._joined = True
+        self._handler.subscribed()
+
+    def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        if client is not self._client:
+            return
+        self._packets += 1
+        # `message.topic` raises on what is no UTF-8; a contract test holds on to the private name.
+        topic = message._topic
+        payload = bytes(message.payload)
+        self._handler.received(
+            Received(
+                topic, payload, message.qos, message.mid, message.retain, message.dup, self._clock.now_us()
+            )
+        )
+
+    def _on_publish(
+        self, client: Client, _userdata: Any, mid: int, _reason: ReasonCode, _properties: Properties
+    ) -> None:
+        if client is self._client:
+            self._publishing.pop(mid, None)
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        _userdata: Any,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if client is not self._client:
+            return
+        if flags.is_disconnect_packet_from_server:
+            self._taken_over = reason.value == TAKEN_OVER
+            self._end = f"the broker ended it: {reason}"
+
+    def _publish_waiting(self) -> None:
+        client = self._client
+        if client is None:
+            return
+        with self._guarded():
+            for item in self.outbox.take(max(0, self._at_once - len(self._publishing))):
+                info = client.publish(item.topic, item.payload, item.qos, item.retain)
+                if item.qos:
+                    self._publishing[info.mid] = item
