@@ -73,7 +73,7 @@ def read(data: bytes, columns: Sequence[Column], problems: list[Problem]) -> lis
                     number,
                     "",
                     f"有 {len(cells)} 格，表头有 {len(header[1])} 格 / "
-                    f"{len(cells)} cells where the header has {len(header[1])}",
+                    f"cells: {len(cells)}, in the header: {len(header[1])}",
                 )
             )
             continue
