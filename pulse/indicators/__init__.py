@@ -1,0 +1,1 @@
+"""The indicators as people ask for them: figures from the ledger, turned into answers."""

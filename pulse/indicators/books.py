@@ -1,0 +1,144 @@
+"""The books as the relational database has them: what every answer about a moment or period starts from."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from pulse.clock import SECOND_US, Clock
+from pulse.errors import BadInput
+from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Run
+from pulse.ledger.replay import Books, Known
+from pulse.stores.relational import coverage, intervals, maintenance, registry
+from pulse.stores.relational.database import Database
+
+STALE_AFTER_US = 10 * SECOND_US
+"""A watermark this old means that no collector is at work: from it on, nothing is known."""
+
+_PATIENCE_S = 2.5
+"""How long to wait for the collector to have written down the last moments that were asked for."""
+
+
+class AsOf(NamedTuple):
+    """Up to when the database is complete, and whether anyone is listening.
+
+    `at_us` is the moment that "now" means. `blind_since_us` is set while the collector hears nothing of
+    any device; `stale` while no collector writes at all.
+    """
+
+    at_us: int
+    listening: bool
+    stale: bool
+    blind_since_us: int | None
+
+
+class Opened(NamedTuple):
+    """The books known at one time, with the runs of a stretch of time."""
+
+    books: Books
+    known: Known
+    runs: Mapping[str, Sequence[Run]]
+
+
+class Library:
+    """Reads the books from the database; what changes rarely is kept until the registry's version grows."""
+
+    def __init__(self, db: Database, clock: Clock, default_timeout_s: float) -> None:
+        self._db = db
+        self._clock = clock
+        self._default_timeout_s = default_timeout_s
+        self._lock = threading.Lock()
+        self._registered: tuple[int, list[Device]] | None = None
+
+    def as_of(self) -> AsOf:
+        """What "now" means at this moment."""
+        with self._db.read() as connection:
+            return self._as_of(connection)
+
+    def moment(self, at_us: int | None) -> tuple[int, AsOf]:
+        """The moment that was asked for, "now" by default. Raises `BadInput` for the future.
+
+        For one of the last seconds it waits until the collector has written that far.
+        """
+        as_of = self.as_of()
+        if at_us is None:
+            return as_of.at_us, as_of
+        now = self._clock.now_us()
+        if at_us > now + SECOND_US:
+            raise BadInput("未来的时间没有答案 / lies in the future, which nobody knows")
+        give_up = self._clock.monotonic_s() + _PATIENCE_S
+        while at_us > as_of.at_us and not as_of.stale and self._clock.monotonic_s() < give_up:
+            time.sleep(0.05)
+            as_of = self.as_of()
+        return at_us, as_of
+
+    def open(self, from_us: int, to_us: int, known_us: int, devices: Sequence[str] | None = None) -> Opened:
+        """The books known at `known_us` with the runs that touch `[from_us, to_us)`."""
+        with self._db.read() as connection:
+            as_of = self._as_of(connection)
+            books = self._books(connection, as_of)
+            found = intervals.runs(connection, from_us, to_us, known_us, devices)
+            mark = coverage.watermark(connection)
+        # An open run says "alive through the watermark"; behind a stale one that is all it says.
+        alive_until = mark.through_us if as_of.stale and mark is not None else FOREVER
+        runs = {device: _ended(own, alive_until) for device, own in found.items()}
+        return Opened(books, Known(books, known_us), runs)
+
+    def last_runs(self, at_us: int, known_us: int, devices: Sequence[str] | None = None) -> dict[str, Run]:
+        """The last run of every device that begins by `at_us`, reaching it or not."""
+        with self._db.read() as connection:
+            as_of = self._as_of(connection)
+            found = intervals.last_runs(connection, at_us, known_us, devices)
+            mark = coverage.watermark(connection)
+        alive_until = mark.through_us if as_of.stale and mark is not None else FOREVER
+        return {device: _ended([run], alive_until)[0] for device, run in found.items()}
+
+    def _as_of(self, connection: Connection) -> AsOf:
+        mark, now = coverage.watermark(connection), self._clock.now_us()
+        if mark is None:
+            return AsOf(now, listening=False, stale=True, blind_since_us=None)
+        if now - mark.written_us >= STALE_AFTER_US:
+            return AsOf(now, listening=False, stale=True, blind_since_us=mark.through_us)
+        open_blinds = [
+            blind.start
+            for _, blind in coverage.entries(connection)
+            if blind.end == FOREVER and blind.revoked == FOREVER and not any(blind.scope)
+        ]
+        return AsOf(
+            mark.through_us, mark.listening, stale=False, blind_since_us=min(open_blinds, default=None)
+        )
+
+    def _books(self, connection: Connection, as_of: AsOf) -> Books:
+        start = coverage.start_us(connection)
+        blinds = [blind for _, blind in coverage.entries(connection)]
+        if as_of.stale and as_of.blind_since_us is not None:
+            blinds.append(Blind(as_of.blind_since_us, FOREVER, as_of.blind_since_us, cause="collector_away"))
+        return Books(
+            self._devices(connection),
+            FOREVER if start is None else start,
+            blinds,
+            maintenance.entries(connection),
+            ever=EVER,
+            forever=FOREVER,
+        )
+
+    def _devices(self, connection: Connection) -> list[Device]:
+        version = registry.version(connection)
+        with self._lock:
+            if self._registered is not None and self._registered[0] == version:
+                return self._registered[1]
+        devices = registry.ledger_devices(connection, default_timeout_s=self._default_timeout_s)
+        with self._lock:
+            self._registered = (version, devices)
+        return devices
+
+
+def _ended(runs: Sequence[Run], alive_until: int) -> list[Run]:
+    return [
+        run._replace(end=max(alive_until, run.start))
+        if run.end == FOREVER and run.evidence is not Evidence.OFFLINE
+        else run
+        for run in runs
+    ]

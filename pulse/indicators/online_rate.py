@@ -1,0 +1,225 @@
+"""智慧设备在线率: devices running normally over devices in service, now, in the past, over a period."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pulse.clock import SECOND_US, Clock, to_iso
+from pulse.errors import BadInput, NotFound
+from pulse.indicators.books import AsOf, Library, Opened
+from pulse.indicators.present import compact, described, scored
+from pulse.ledger.answer import Stretch, timeline
+from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run, State
+from pulse.ledger.rates import Figures
+from pulse.ledger.replay import Query, device_figures
+from pulse.stores.relational.database import Database
+
+NAME = "online-rate"
+
+
+class DeviceStatus(NamedTuple):
+    """One device at one moment.
+
+    `state` and `cause` are slugs. `since_us` is when it came into its state, None if that was never seen.
+    `evidence_us` is the time of the last evidence where the runs tell it (a device that is alive shows its
+    in the raw messages), `deadline_us` when it had to be heard again, of a device that fell silent.
+    """
+
+    device: str
+    community: str
+    kind: str
+    state: str
+    since_us: int | None
+    cause: str
+    evidence_us: int | None
+    deadline_us: int | None
+
+
+class StateInterval(NamedTuple):
+    """`[start_us, end_us)` in one state (a slug)."""
+
+    state: str
+    start_us: int
+    end_us: int
+
+
+class Whole(NamedTuple):
+    """Figures of all devices and of each community and kind."""
+
+    all: Figures
+    by_community: dict[str, Figures]
+    by_kind: dict[str, Figures]
+
+
+class OnlineRate:
+    """Answers about the online rate from what the database knows; safe to use from many threads."""
+
+    def __init__(self, db: Database, clock: Clock, default_timeout_s: float = 180.0) -> None:
+        self._library = Library(db, clock, default_timeout_s)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._now: tuple[int, dict[str, Any]] | None = None
+
+    def as_of(self) -> AsOf:
+        """Up to when the database is complete, and whether the collector hears anything."""
+        return self._library.as_of()
+
+    def instant(self, at_us: int | None = None, known_us: int | None = None) -> dict[str, Any]:
+        """The rate at one moment, "now" by default, as known at `known_us`, now by default.
+
+        Raises `BadInput` for a moment in the future or past its own knowledge time.
+        """
+        at, as_of = self._library.moment(at_us)
+        known = self._knowledge(at, known_us, as_of)
+        is_now = at_us is None and known_us is None and not as_of.stale
+        if is_now:
+            with self._lock:
+                if self._now is not None and self._now[0] == at:
+                    return self._now[1]
+        answer = self._answer(self.figures(at, None, known), at, None, known)
+        if is_now:
+            with self._lock:
+                self._now = (at, answer)
+        return answer
+
+    def period(self, from_us: int, to_us: int, known_us: int | None = None) -> dict[str, Any]:
+        """The rate over `[from_us, to_us)` in device-seconds, as known at `known_us`. Raises `BadInput`."""
+        if from_us >= to_us:
+            raise BadInput("起始须早于结束 / from must be before to", where="from")
+        _, as_of = self._library.moment(to_us)
+        known = self._knowledge(to_us, known_us, as_of)
+        return self._answer(self.figures(from_us, to_us, known), from_us, to_us, known)
+
+    def figures(self, start_us: int, end_us: int | None, known_us: int) -> Whole:
+        """Exact figures: devices at an instant (`end_us` None), device-microseconds over a period."""
+        to_us = start_us + 1 if end_us is None else end_us
+        opened = self._library.open(start_us, to_us, known_us)
+        query = Query(start_us, end_us, known_us)
+        whole = Whole(Figures(), {}, {})
+        for device in opened.books.devices:
+            own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
+            whole.all.add(own)
+            whole.by_community.setdefault(device.community, Figures()).add(own)
+            whole.by_kind.setdefault(device.kind, Figures()).add(own)
+        return whole
+
+    def publishable(self, at_us: int, known_us: int) -> dict[str, Any]:
+        """The figures of a moment in the compact form that published values keep."""
+        whole = self.figures(at_us, None, known_us)
+        return {
+            "all": compact(whole.all),
+            "by_community": {name: compact(f) for name, f in sorted(whole.by_community.items())},
+            "by_kind": {name: compact(f) for name, f in sorted(whole.by_kind.items())},
+        }
+
+    def devices(self, at_us: int | None = None, known_us: int | None = None) -> list[DeviceStatus]:
+        """Every registered device at one moment, by id."""
+        at, as_of = self._library.moment(at_us)
+        known = self._knowledge(at, known_us, as_of)
+        opened = self._library.open(at, at + 1, known, [])
+        last = self._library.last_runs(at, known)
+        return [_status(device, last.get(device.id), opened, at) for device in opened.books.devices]
+
+    def device(self, device: str, at_us: int | None = None, known_us: int | None = None) -> DeviceStatus:
+        """One device at one moment. Raises `NotFound`."""
+        at, as_of = self._library.moment(at_us)
+        known = self._knowledge(at, known_us, as_of)
+        opened = self._library.open(at, at + 1, known, [])
+        last = self._library.last_runs(at, known, [device])
+        return _status(_registered(opened, device), last.get(device), opened, at)
+
+    def timeline(
+        self, device: str, from_us: int, to_us: int, known_us: int | None = None
+    ) -> list[StateInterval]:
+        """The states of one device through `[from_us, to_us)`; they fill the period. Raises `NotFound`."""
+        _, as_of = self._library.moment(to_us)
+        known = self._knowledge(to_us, known_us, as_of)
+        opened = self._library.open(from_us, to_us, known, [device])
+        stretches = _timeline(
+            _registered(opened, device), opened.runs.get(device, ()), opened, from_us, to_us
+        )
+        return [StateInterval(s.state.slug, s.start, s.end) for s in stretches]
+
+    def _knowledge(self, at: int, known_us: int | None, as_of: AsOf) -> int:
+        if known_us is None:
+            return max(at, as_of.at_us)
+        if at > known_us:
+            raise BadInput("早于所问的时刻 / lies before the moment that is asked about", where="known_at")
+        self._library.moment(known_us)
+        return known_us
+
+    def _answer(self, whole: Whole, start: int, end: int | None, known: int) -> dict[str, Any]:
+        unit = 1 if end is None else SECOND_US
+        when = {"at": to_iso(start)} if end is None else {"from": to_iso(start), "to": to_iso(end)}
+        return {
+            **described(whole.all, unit),
+            "unit": "devices" if end is None else "device_seconds",
+            "score": scored(whole.all),
+            **when,
+            "known_at": to_iso(known),
+            "calculated_at": to_iso(self._clock.now_us()),
+            "by_community": {name: described(f, unit) for name, f in sorted(whole.by_community.items())},
+            "by_kind": {name: described(f, unit) for name, f in sorted(whole.by_kind.items())},
+        }
+
+
+def _registered(opened: Opened, device: str) -> Device:
+    for candidate in opened.books.devices:
+        if candidate.id == device:
+            return candidate
+    raise NotFound(f"没有登记设备 {device} / no device {device} is registered")
+
+
+def _timeline(device: Device, runs: Sequence[Run], opened: Opened, start: int, end: int) -> list[Stretch]:
+    known = opened.known
+    listening, windows = known.listening(device), known.maintenance(device)
+    return timeline(device, runs, listening, windows, start, end, known.known_at)
+
+
+def _status(device: Device, run: Run | None, opened: Opened, at: int) -> DeviceStatus:
+    """The state at `at`, followed back to where it began as far as the last run tells."""
+    begin = min(run.start if run is not None else max(device.commissioned, opened.books.start), at)
+    last = _timeline(device, [run] if run is not None else [], opened, begin, at + 1)[-1]
+    silent = run is not None and run.end <= at
+    evidence = deadline = None
+    if run is not None and run.evidence is Evidence.OFFLINE:
+        evidence = run.since
+    elif run is not None and silent:
+        deadline = run.end
+        evidence = _last_beat(device, run)
+    began = last.start if EVER < last.start < FOREVER else None
+    cause = _cause(device, run, last.state, opened, at)
+    return DeviceStatus(
+        device.id, device.community, device.kind, last.state.slug, began, cause, evidence, deadline
+    )
+
+
+def _last_beat(device: Device, run: Run) -> int:
+    """When the beat came whose deadline ended the run."""
+    for terms in device.terms:
+        beat = run.end - terms.timeout
+        if device.terms_at(beat) == terms:
+            return beat
+    return run.start
+
+
+def _cause(device: Device, run: Run | None, state: State, opened: Opened, at: int) -> str:
+    if state is not State.OFFLINE:
+        return _CAUSES[state]
+    if run is None:
+        return "never_heard"
+    if run.evidence is Evidence.OFFLINE and at < run.end:
+        deaf_until = opened.known.listening(device).deaf_until(at)
+        if deaf_until is None or deaf_until <= run.since:
+            return "explicit_offline"
+    return "deadline_passed"
+
+
+_CAUSES = {
+    State.ONLINE: "heartbeat",
+    State.FAULT: "fault_reported",
+    State.UNKNOWN: "collector_blind",
+    State.EXCLUDED: "maintenance",
+    State.NOT_COMMISSIONED: "not_commissioned",
+    State.RETIRED: "retired",
+}
