@@ -1,6 +1,10 @@
 # One image for every process of Community Pulse: `pulse collector`, `pulse api`, `pulse scheduler`, …
 FROM python:3.13-slim AS build
 
+# Mirrors, where PyPI or npm cannot be reached: docker compose build --build-arg PIP_INDEX_URL=…
+ARG PIP_INDEX_URL
+ARG NPM_CONFIG_REGISTRY
+
 WORKDIR /build
 RUN python -m venv /opt/pulse
 # The locked versions first: they change less often than the code.
