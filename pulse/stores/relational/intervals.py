@@ -37,10 +37,22 @@ def put_runs(connection: Connection, runs: Iterable[tuple[str, Run]]) -> None:
         connection.execute(upsert(connection, table), rows)
 
 
-def replace_runs(connection: Connection, device: str, from_us: int, runs: Iterable[Run]) -> None:
-    """Delete the device's runs with `start >= from_us`, superseded ones too, then store `runs`."""
-    connection.execute(delete(table).where(table.c.device == device, table.c.start_us >= from_us))
+def replace_runs(connection: Connection, device: str, cut_us: int, runs: Iterable[Run]) -> None:
+    """Delete the runs of a device that end after `cut_us` or are open, then store `runs`."""
+    connection.execute(
+        delete(table).where(table.c.device == device, or_(table.c.end_us.is_(None), table.c.end_us > cut_us))
+    )
     put_runs(connection, ((device, run) for run in runs))
+
+
+def ever(connection: Connection, device: str, from_us: int) -> list[Run]:
+    """Every run of a device that ends after `from_us` or is open, superseded ones too, in order of start."""
+    rows = connection.execute(
+        select(table)
+        .where(table.c.device == device, or_(table.c.end_us.is_(None), table.c.end_us > from_us))
+        .order_by(table.c.start_us, table.c.recorded_us)
+    )
+    return [_run(row) for row in rows]
 
 
 def runs(
