@@ -82,5 +82,6 @@ def compact(figures: Figures) -> dict[str, Any]:
     return {
         "states": {state.slug: figures.of(state) for state in State},
         "raw": [figures.online_raw, figures.in_service],
+        "unknown_raw": figures.unknown_raw,
         "adjusted": [figures.of(State.ONLINE), figures.judged],
     }
