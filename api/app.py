@@ -1,0 +1,97 @@
+"""The web application: endpoints, pages, errors, headers and the live hub, put together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from pydantic.json_schema import models_json_schema
+
+import pulse
+from api import problems
+from api.context import Context
+from api.headers import SecurityHeaders
+from api.live import Hub
+from api.metrics import Measuring, Metrics
+from api.models import ProblemAnswer
+from api.present import Present
+from api.routes import collector, device, devices, events, health, indicators, reference
+
+STATIC = Path(__file__).parent / "static"
+
+DESCRIPTION = """设备在线率等指标，每个数字都可解释、可重算。时间为 ISO 8601（UTC）；错误为 RFC 9457。
+
+Indicators of smart communities; every number can be explained and worked out again. Times are ISO 8601
+in UTC, errors RFC 9457 problem details in the language of Accept-Language. Parameters that an endpoint
+does not have are refused.
+"""
+
+
+def create_app(context: Context, *, pages: bool = True) -> FastAPI:
+    """The application over an opened `context`, which stays the caller's; without `pages` the API only."""
+    hub = Hub(context.db)
+    present = Present(context)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(hub.run())
+        try:
+            yield
+        finally:
+            hub.close()
+            await task
+
+    app = FastAPI(
+        title="社区脉搏 Community Pulse API",
+        version=pulse.__version__,
+        description=DESCRIPTION,
+        openapi_url=reference.OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.hub = hub
+    metrics = Metrics(context, present, hub)
+    problems.install(app)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Measuring, metrics=metrics)
+    routers = [
+        indicators.router(context),
+        devices.router(context, present),
+        device.router(context),
+        events.router(hub),
+        collector.router(context),
+        health.router(context, metrics),
+        reference.router(),
+    ]
+    if pages:
+        from api.pages import router as of_pages  # noqa: PLC0415 - its templates are read when it is imported
+
+        routers.append(of_pages(context))
+    for router in routers:
+        app.include_router(router)
+    if STATIC.is_dir():
+        app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _with_problems(describe())
+        return describe()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+def _with_problems(schema: dict[str, Any]) -> None:
+    """Describe the form of problems, which every endpoint's errors refer to."""
+    _, definitions = models_json_schema(
+        [(ProblemAnswer, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(definitions["$defs"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)

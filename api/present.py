@@ -1,0 +1,49 @@
+"""Every device's state now, worked out once for every position of the watermark."""
+
+import threading
+from typing import NamedTuple
+
+from api.context import Context
+from pulse.indicators.books import AsOf
+from pulse.indicators.online_rate import DeviceStatus
+from pulse.stores.relational import coverage, registry
+
+
+class _Position(NamedTuple):
+    """What the states now depend on: two equal ones have the same states."""
+
+    through_us: int
+    session: str
+    version: int
+
+
+class Present:
+    """The newest states. May be used from any thread; while one works them out, others wait for it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._kept: tuple[_Position, tuple[AsOf, list[DeviceStatus]]] | None = None
+
+    def devices(self) -> tuple[AsOf, list[DeviceStatus]]:
+        """Every device's state now, not to be changed, and the instant that now stands for."""
+        with self._lock:
+            position = self._position()
+            if position is None:
+                return self._ask()
+            if self._kept is None or self._kept[0] != position:
+                self._kept = (position, self._ask())
+            return self._kept[1]
+
+    def _ask(self) -> tuple[AsOf, list[DeviceStatus]]:
+        as_of = self._context.rate.as_of()
+        return as_of, self._context.rate.devices(as_of.at_us)
+
+    def _position(self) -> _Position | None:
+        """None while the collector is silent: then every instant has an answer of its own."""
+        if self._context.rate.as_of().stale:
+            return None
+        with self._context.db.read() as connection:
+            mark = coverage.watermark(connection)
+            version = registry.version(connection)
+        return None if mark is None else _Position(mark.through_us, mark.session, version)

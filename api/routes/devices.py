@@ -1,0 +1,147 @@
+"""Devices: which are in which state, now or at a past moment."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api import csvfile, cursor, detail, examples, listing, params
+from api.answers import answers, json
+from api.context import Context
+from api.detail import Asked
+from api.listing import Filters
+from api.models import DevicesAnswer
+from api.negotiate import media_type
+from api.params import At, KnownAt, Moment
+from api.present import Present
+from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
+from api.problems import Checks
+from pulse.clock import to_iso
+from pulse.ledger.model import State
+from pulse.stores.relational import registry
+
+CSV = "text/csv"
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+_States = Annotated[
+    list[str] | None,
+    Query(
+        alias="state",
+        description="只要这些状态，可给多次 / only these states, may be given several times",
+        examples=[["offline", "fault"]],
+    ),
+]
+_Id = Annotated[str | None, Query(max_length=64)]
+
+
+def router(context: Context, present: Present) -> APIRouter:
+    """The list of devices."""
+    routes = APIRouter(
+        prefix="/api/v1/devices", tags=["设备 / devices"], dependencies=[Depends(params.only_known)]
+    )
+
+    @routes.get(
+        "",
+        summary="设备列表 / devices",
+        response_model=DevicesAnswer,
+        responses=answers(
+            examples.DEVICES,
+            INVALID_PARAMETERS,
+            UNAVAILABLE,
+            description="一页设备，或全部设备的 CSV / one page, or all of them as CSV",
+            **{CSV: examples.DEVICES_CSV},
+        ),
+    )
+    def devices(
+        request: Request,
+        states: _States = None,
+        community: _Id = None,
+        kind: _Id = None,
+        q: Annotated[
+            str | None,
+            Query(
+                max_length=100,
+                description="在编号、名称、位置、厂商、标签中查找，空格分隔的词须都出现 / words to look for "
+                "in ids, names, places, makers and tags; all have to occur",
+            ),
+        ] = None,
+        at: At = None,
+        known_at: KnownAt = None,
+        limit: Annotated[
+            int | None,
+            Query(
+                ge=1,
+                le=MAX_LIMIT,
+                description=f"每页台数，默认 {DEFAULT_LIMIT}；CSV 默认全部 / devices of a page, "
+                f"{DEFAULT_LIMIT} by default; CSV gives all by default",
+            ),
+        ] = None,
+        cursor_: Annotated[
+            str | None,
+            Query(
+                alias="cursor",
+                max_length=400,
+                description="上一页的 next；各页回答同一时刻 / `next` of the page before; "
+                "all pages answer for the same instant",
+            ),
+        ] = None,
+        format_: Annotated[
+            Literal["json", "csv"] | None,
+            Query(alias="format", description="默认按 Accept / by the Accept header by default"),
+        ] = None,
+    ) -> Response:
+        """现在或过去某一时刻的设备，例如某个数字背后的 15 台：`state=offline&state=fault&at=…`。
+
+        Devices now or at a past moment, such as the 15 behind a number; in order of id, by pages.
+        """
+        checks = Checks()
+        filters = Filters(tuple(states or ()), community, kind, q)
+        begin = listing.begin(checks, filters, at, known_at, cursor_, context.clock.now_us())
+        for state in filters.states:
+            params.one_of(checks, "state", state, (s.slug for s in State))
+        with context.db.read() as connection:
+            params.scope(checks, connection, community, kind)
+            checks.settle()
+            records = {record.id: record for record in registry.devices(connection)}
+        if begin.at_us is None:
+            as_of, statuses = present.devices()
+            asked = Asked(as_of.at_us, as_of.at_us)
+        else:
+            asked = detail.resolved(context, Moment(begin.at_us, begin.known_us))
+            statuses = context.rate.devices(*asked)
+        found = listing.select(statuses, records, filters)
+        as_csv = (format_ or "") == "csv" or (
+            format_ is None and media_type(request.headers.get("accept"), ["application/json", CSV]) == CSV
+        )
+        size = limit or (len(found) or 1 if as_csv else DEFAULT_LIMIT)
+        rest = [item for item in found if item["id"] > begin.after]
+        page = rest[:size]
+        following = None
+        if len(rest) > size:
+            following = cursor.encode(cursor.Cursor(page[-1]["id"], *asked, cursor.digest(filters)))
+        if as_csv:
+            return _csv(page, following, asked.at_us)
+        body = {
+            "items": page,
+            "next": following,
+            "total": len(found),
+            "at": to_iso(asked.at_us),
+            "known_at": to_iso(asked.known_us),
+        }
+        return json(body, {"Vary": "Accept"})
+
+    return routes
+
+
+def _csv(page: list[dict[str, Any]], following: str | None, at_us: int) -> Response:
+    stamp = to_iso(at_us).replace(":", "").replace("-", "")
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="devices-{stamp}.csv"',
+        "Vary": "Accept",
+    }
+    if following is not None:
+        headers["X-Next-Cursor"] = following
+    return Response(
+        csvfile.render(listing.COLUMNS, page), headers=headers, media_type="text/csv; charset=utf-8"
+    )
