@@ -1,9 +1,12 @@
 """The direction of imports that docs/architecture.md draws holds in the code."""
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +32,9 @@ NOT_IN_LEDGER = {
     "subprocess",
     "random",
 }
+
+# Libraries whose interface includes another one's.
+PART_OF_ANOTHER = {"starlette": "fastapi", "anyio": "fastapi", "pydantic": "pydantic-settings"}
 
 WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 
@@ -195,6 +201,26 @@ def test_wall_time_is_read_in_one_place() -> None:
         if f.target in {"time.time", "time.time_ns"} and f.module != "pulse.clock"
     ]
     assert not broken, "\n".join(broken)
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {_distribution(requirement) for requirement in project["dependencies"]}
+    providers = packages_distributions()
+    broken = []
+    for found in _all_imports():
+        top = found.target.split(".")[0]
+        if top in sys.stdlib_module_names or top in PACKAGES or top in PART_OF_ANOTHER:
+            continue
+        if not declared & {_distribution(name) for name in providers.get(top, [])}:
+            broken.append(found)
+    assert not broken, _list(broken)
+
+
+def _distribution(requirement: str) -> str:
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert name
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
 def test_every_package_says_what_lives_there() -> None:
