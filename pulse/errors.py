@@ -40,7 +40,14 @@ class StoreError(PulseError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached or is overloaded now: the same call may succeed later."""
+    """The store cannot be reached or is overloaded now: the same call may succeed later.
+
+    `retry_after_s` is the wait that the store itself asked for, None if it did not.
+    """
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StoreRejected(StoreError):

@@ -1,1 +1,1 @@
-"""Storage behind contracts: `base` says what a store promises, one suite in tests/contracts holds all to it."""
+"""Storage behind contracts: `base` says what a store promises, suites in tests/contracts hold all to it."""

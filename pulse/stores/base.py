@@ -57,14 +57,15 @@ class TelemetryStore(Protocol):
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages durably (they are in the store when this returns).
 
-        The same message again (same device, identity and measured time) changes nothing: the first
-        observation wins. Two different messages of one device at one time are both kept. A message that
-        the store will never take is reported in `refused`; it does not hold up the others.
+        The same message again (same device, identity and measured time; `sameness` has the whole rule)
+        changes nothing: the first observation wins. Two different messages of one device at one time are
+        both kept. A message that the store will never take is reported in `refused`; it does not hold up
+        the others.
         """
         ...
 
     def seen(self, messages: Sequence[Message]) -> list[bool]:
-        """For each message, whether one of the same device, identity and measured time is stored already."""
+        """For each message, whether the same one (see `write_messages`) is stored already."""
         ...
 
     def read_messages(
@@ -78,13 +79,17 @@ class TelemetryStore(Protocol):
     ) -> Iterator[Message]:
         """Messages with `from_us <= observed_us < to_us` in order of (`observed_us`, `order`).
 
-        Every field that moves the ledger comes back as it was written, status messages and last wills
-        included. `newest_first` turns the order around; `limit` caps the number.
+        Every member comes back as it was written, status messages and last wills included (but metrics
+        `{}` come back as None). `newest_first` turns the order around; `limit` caps the number.
         """
         ...
 
     def read_measured(self, device: str, from_us: int, to_us: int) -> list[Message]:
-        """Messages of one device whose reception or measured time lies in `[from_us, to_us)`, by `order`."""
+        """Messages of one device whose reception or measured time lies in `[from_us, to_us)`, by `order`.
+
+        One measured more than 7 days before its reception, or after it, may be found by reception only:
+        such a time is no evidence.
+        """
         ...
 
     def latest(self) -> dict[str, Message]:

@@ -1,0 +1,58 @@
+"""What every telemetry store takes: one check in front of all back ends, so that none is laxer."""
+
+from math import isfinite
+
+from pulse.ids import is_id
+from pulse.messages import Message
+
+INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
+
+TIME_MIN_US, TIME_MAX_US = INT64_MIN // 1000 + 1_000_000, INT64_MAX // 1000 - 1_000_000
+"""Reception times that still fit 64 bits in nanoseconds, which InfluxDB counts in (years 1677 to 2262)."""
+
+
+class Checker:
+    """Says why a message cannot be stored. Remembers origins that passed, since ids repeat all day."""
+
+    def __init__(self, remembered: int = 200_000) -> None:
+        self._good: set[tuple[str, str, str]] = set()
+        self._remembered = remembered
+
+    def why_not(self, message: Message) -> str | None:
+        """None if every store takes the message, else the reason for people."""
+        origin = (message.device, message.community, message.kind)
+        if origin not in self._good:
+            for name, text in zip(("device", "community", "kind"), origin, strict=True):
+                if not is_id(text):
+                    return f"{name} {text[:80]!a} is not an id"
+            if len(self._good) >= self._remembered:
+                self._good.clear()
+            self._good.add(origin)
+        if not TIME_MIN_US <= message.observed_us <= TIME_MAX_US:
+            return f"observed_us {message.observed_us} is no time of this age"
+        for name, number in (
+            ("measured_us", message.measured_us),
+            ("seq", message.seq),
+            ("identity", message.identity),
+            ("order", message.order),
+        ):
+            if number is not None and not INT64_MIN <= number <= INT64_MAX:
+                return f"{name} does not fit 64 bits"
+        if message.fault is not None and not _encodable(message.fault):
+            return "fault is not valid Unicode"
+        for metric, value in (message.metrics or {}).items():
+            if not _encodable(metric):
+                return "the name of a metric is not valid Unicode"
+            if not isfinite(value):
+                return f"metric {metric[:80]!r} is not a finite number"
+        return None
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

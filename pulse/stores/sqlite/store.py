@@ -1,0 +1,166 @@
+"""The telemetry contract on one SQLite file."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from pulse.messages import Message
+from pulse.stores.acceptable import Checker
+from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
+from pulse.stores.sqlite import queries
+from pulse.stores.sqlite.connections import Connections
+from pulse.stores.sqlite.rows import VALUES, to_message, to_row
+from pulse.stores.sqlite.schema import hour_of
+
+_DELETE_CHUNK = 2000
+_GIVE_WAY_S = 0.002
+
+_INSERT = f"INSERT INTO message ({VALUES}) VALUES ({', '.join('?' * 13)}) ON CONFLICT DO NOTHING"
+_INSERT_UNLESS = f"INSERT INTO message ({VALUES}) SELECT {', '.join('?' * 13)} WHERE NOT EXISTS "
+
+
+class SqliteTelemetryStore:
+    """Raw messages, transitions and indicator values in the file `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._connections = Connections(path)
+        self._checker = Checker()
+        self._devices: dict[str, int] = {}
+        self._origins: dict[tuple[str, str], int] = {}
+        self._last_hours: dict[int, int] = {}
+
+    def open(self) -> None:
+        """Make the file and its tables when they are missing."""
+        self._connections.open()
+
+    def write_messages(self, messages: Sequence[Message]) -> Written:
+        """Store messages in one transaction that is on disk when this returns."""
+        refused = []
+        accepted = []
+        for position, message in enumerate(messages):
+            reason = self._checker.why_not(message)
+            if reason is None:
+                accepted.append(message)
+            else:
+                refused.append((position, reason))
+        if accepted:
+            try:
+                self._write(accepted)
+            except BaseException:
+                # What was numbered in an undone transaction is not in the file.
+                self._forget()
+                raise
+        return Written(len(accepted), tuple(refused))
+
+    def _write(self, messages: Sequence[Message]) -> None:
+        plain, undated, retained = [], [], []
+        hours: dict[int, int] = {}
+        with self._connections.writing() as connection:
+            for message in messages:
+                device = self._devices.get(message.device)
+                if device is None:
+                    device = self._devices[message.device] = queries.device_number(connection, message.device)
+                place = (message.community, message.kind)
+                origin = self._origins.get(place)
+                if origin is None:
+                    origin = self._origins[place] = queries.origin_number(connection, place)
+                row = to_row(message, device, origin)
+                if message.measured_us is None:
+                    undated.append(row + queries.same_undated(message, device))
+                elif message.retained:
+                    retained.append(row + queries.same_dated(message, device))
+                else:
+                    plain.append(row)
+                hour = hour_of(message.observed_us)
+                if hour > hours.get(device, self._last_hours.get(device, queries.NO_HOUR)):
+                    hours[device] = hour
+            connection.executemany(_INSERT, plain)
+            connection.executemany(_INSERT_UNLESS + queries.SAME_UNDATED, undated)
+            connection.executemany(_INSERT_UNLESS + queries.SAME_DATED, retained)
+            queries.put_last_hours(connection, hours)
+        self._last_hours.update(hours)
+
+    def _forget(self) -> None:
+        self._devices.clear()
+        self._origins.clear()
+        self._last_hours.clear()
+
+    def seen(self, messages: Sequence[Message]) -> list[bool]:
+        """For each message, whether the same one is stored already."""
+        with self._connections.reading() as connection:
+            return [queries.is_stored(connection, message) for message in messages]
+
+    def read_messages(
+        self,
+        from_us: int,
+        to_us: int,
+        *,
+        device: str | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Message]:
+        """Messages received in `[from_us, to_us)`, page by page, so that a slow reader holds nothing up."""
+        if device is None:
+            rows = queries.rows_by_reception(self._connections, from_us, to_us, newest_first, limit)
+        else:
+            rows = queries.rows_of_device(self._connections, device, from_us, to_us, newest_first, limit)
+        for row in rows:
+            yield to_message(row)
+
+    def read_measured(self, device: str, from_us: int, to_us: int) -> list[Message]:
+        """Messages of one device whose reception or measured time lies in `[from_us, to_us)`, by `order`."""
+        return [to_message(row) for row in queries.rows_measured(self._connections, device, from_us, to_us)]
+
+    def latest(self) -> dict[str, Message]:
+        """The last received message of every device that has any, by device."""
+        with self._connections.reading() as connection:
+            return {row[0]: to_message(row) for row in connection.execute(queries.LATEST)}
+
+    def write_transitions(self, points: Sequence[TransitionPoint]) -> None:
+        """Store transitions; the first record of one stays."""
+        with self._connections.writing() as connection:
+            connection.executemany(
+                "INSERT INTO transition"
+                ' (device, community, kind, at_us, recorded_us, "before", "after", cause)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                points,
+            )
+
+    def write_indicators(self, points: Sequence[IndicatorPoint]) -> None:
+        """Store indicator values; the same name, community and time again overwrites."""
+        with self._connections.writing() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO indicator"
+                " (name, community, at_us, numerator, denominator, lower, upper, states)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*point[:7], msgspec.json.encode(dict(point.states)).decode()) for point in points],
+            )
+
+    def delete_before(self, cutoff_us: int) -> int:
+        """Delete raw messages received before the cutoff, a little at a time, and say how many."""
+        deleted = 0
+        while True:
+            with self._connections.writing() as connection:
+                chunk = connection.execute(queries.DELETE_CHUNK, (cutoff_us, _DELETE_CHUNK)).rowcount
+            deleted += chunk
+            if chunk < _DELETE_CHUNK:
+                return deleted
+            # A thread waiting for the writer gets it only while this one does not ask again at once.
+            time.sleep(_GIVE_WAY_S)
+
+    def oldest_us(self) -> int | None:
+        """Reception time of the oldest raw message kept, or None if there is none."""
+        with self._connections.reading() as connection:
+            oldest: int | None = connection.execute("SELECT min(observed_us) FROM message").fetchone()[0]
+            return oldest
+
+    def ping(self) -> None:
+        """Return if the file can be read, else raise."""
+        with self._connections.reading() as connection:
+            connection.execute("SELECT 1 FROM message LIMIT 1").fetchone()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connections.close()
