@@ -1,0 +1,5 @@
+"""`python -m pulse` is `pulse`."""
+
+from pulse.cli import main
+
+main()

@@ -1,0 +1,222 @@
+"""The command line: thin, one function a command; each hands over to a module of `pulse.commands`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pulse import __version__
+from pulse.errors import BadInput, PulseError
+from pulse.settings import Settings, load
+
+app = typer.Typer(
+    name="pulse",
+    help="社区脉搏：智慧社区设备在线率与数据共享，可解释、可复算、可证明。\n\n"
+    "Community Pulse: device online rate and data sharing of smart communities, "
+    "explained, recomputed and proved.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+registry_app = typer.Typer(
+    help="登记册：设备、社区、类别、计划数量 / The registry: devices, communities, kinds, plans.",
+    no_args_is_help=True,
+)
+app.add_typer(registry_app, name="registry")
+
+
+def main() -> None:
+    """Run the command line; what people did wrong ends with one clear line and exit status 2."""
+    try:
+        app()
+    except BadInput as error:
+        _fail(error, 2)
+    except PulseError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output went away, as `pulse … | head` does.
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _fail(error: PulseError, status: int) -> None:
+    typer.echo(f"pulse: {error}", err=True)
+    sys.exit(status)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pulse {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="显示版本 / Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="数据目录，代替 PULSE_DATA_DIR / Data folder, instead of PULSE_DATA_DIR."
+    ),
+]
+HttpPort = Annotated[int | None, typer.Option("--port", help="网页与接口的端口 / Port of pages and API.")]
+
+
+@app.command()
+def demo(
+    data_dir: Annotated[Path, typer.Option(help="数据目录 / Data folder.")] = Path("demo-data"),
+    port: Annotated[int, typer.Option(help="网页与接口的端口 / Port of pages and API.")] = 8000,
+    mqtt_port: Annotated[int, typer.Option(help="MQTT 端口 / Port of MQTT.")] = 1883,
+    devices: Annotated[int, typer.Option(min=7, help="设备数量 / Number of devices.")] = 826,
+    seed: Annotated[int, typer.Option(help="随机种子 / Random seed.")] = 2020,
+    history: Annotated[bool, typer.Option(help="七天历史 / Seven days of history.")] = True,
+    time_scale: Annotated[
+        float,
+        typer.Option(
+            min=1.0, help="间隔与超时缩短的倍数，供测试 / Shortens intervals and timeouts, for tests."
+        ),
+    ] = 1.0,
+    embedded_broker: Annotated[
+        bool, typer.Option("--embedded-broker", help="不用 mosquitto / Do not use a mosquitto.")
+    ] = False,
+) -> None:
+    """演示：模拟 826 台设备的实时在线率 / Demo: the live online rate of 826 simulated devices.
+
+    Starts a broker, the collector, the API and pages, and simulators as real MQTT clients. Ctrl-C ends it;
+    started again on the same folder it goes on where it ended. The data is simulated and says so.
+    """
+    from pulse.commands import demo as command
+
+    command.run(
+        command.Choices(data_dir, port, mqtt_port, devices, seed, history, time_scale, embedded_broker)
+    )
+
+
+@app.command()
+def serve(data_dir: DataDir = None, port: HttpPort = None) -> None:
+    """一个进程运行全部部件 / Everything in one process: collector, API, pages, scheduler.
+
+    Starts a broker of its own on 127.0.0.1 if PULSE_MQTT_URL is not set.
+    """
+    from pulse.commands import serve as command
+
+    command.serve(_settings(data_dir=data_dir, http_port=port))
+
+
+@app.command()
+def collector(data_dir: DataDir = None) -> None:
+    """只运行采集器 / The collector alone: takes heartbeats from PULSE_MQTT_URL.
+
+    One per installation; separate processes share a PostgreSQL at PULSE_DATABASE_URL.
+    """
+    from pulse.commands import serve as command
+
+    command.collector(_settings(data_dir=data_dir))
+
+
+@app.command()
+def api(data_dir: DataDir = None, port: HttpPort = None) -> None:
+    """只运行接口与网页 / The API and pages alone."""
+    from pulse.commands import serve as command
+
+    command.api(_settings(data_dir=data_dir, http_port=port))
+
+
+@app.command()
+def scheduler(data_dir: DataDir = None) -> None:
+    """只运行定时任务 / The scheduler alone: the minute's published value, retention."""
+    from pulse.commands import serve as command
+
+    command.scheduler(_settings(data_dir=data_dir))
+
+
+@app.command()
+def simulate(
+    broker: Annotated[
+        str, typer.Option("--broker", help="地址，如 mqtt://127.0.0.1:1883 / Address of the broker.")
+    ],
+    seed: Annotated[int, typer.Option(help="随机种子 / Random seed.")] = 2020,
+    scenario: Annotated[
+        Path | None, typer.Option(help="场景文件，见 docs/scenarios / Scenario file, see docs/scenarios.")
+    ] = None,
+    devices: Annotated[int | None, typer.Option(min=7, help="设备数量 / Number of devices.")] = None,
+    time_scale: Annotated[
+        float, typer.Option(min=1.0, help="间隔与超时缩短的倍数 / Shortens intervals and timeouts.")
+    ] = 1.0,
+    passwords: Annotated[
+        Path | None, typer.Option(help="设备口令文件 / File of the devices' passwords.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="不显示进度 / No progress.")] = False,
+) -> None:
+    """模拟设备，每台一个真实的 MQTT 连接 / Simulate the fleet, one real MQTT connection a device."""
+    from pulse.commands import simulate as command
+
+    command.run(broker, seed, scenario, devices, time_scale, passwords, quiet)
+
+
+@app.command()
+def replay(file: Annotated[Path, typer.Argument(help="复算文件 / The replay file.")]) -> None:
+    """由消息、覆盖、登记与维护记录复算 / Recompute a file's queries from its messages and records.
+
+    Prints {"answers": […]}. The form of the file is described in docs/ledger.md; what is wrong with a file
+    is named by its place, with exit status 2.
+    """
+    from pulse.commands import replay as command
+
+    sys.stdout.buffer.write(command.run(file) + b"\n")
+
+
+@app.command()
+def quarantine(
+    limit: Annotated[int, typer.Option(min=1, help="最多列出的条数 / Most entries to list.")] = 20,
+    reason: Annotated[str | None, typer.Option(help="只列这个原因 / Only of this reason.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """列出未能接收的消息及原因 / List the messages that could not be accepted, and why."""
+    from pulse.commands import quarantine as command
+
+    for line in command.listed(_settings(data_dir=data_dir), limit, reason):
+        typer.echo(line)
+
+
+_What = Annotated[str, typer.Option("--what", help="devices、communities、kinds 或 planned / Which table.")]
+
+
+@registry_app.command("import")
+def registry_import(
+    file: Annotated[Path, typer.Argument(help="CSV，UTF-8 / A CSV file in UTF-8.")],
+    what: _What = "devices",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="只检查，不写入 / Check only, take nothing.")
+    ] = False,
+    prefix: Annotated[
+        bool, typer.Option("--prefix", help="设备编号前加社区编号 / Put the community before device ids.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """导入 CSV；有一行不对，则整个文件都不写入 / Import a CSV; one bad row, and nothing of it is taken."""
+    from pulse.commands import registry as command
+
+    typer.echo(command.imported(_settings(data_dir=data_dir), file, what, dry_run=dry_run, prefix=prefix))
+
+
+@registry_app.command("export")
+def registry_export(what: _What = "devices", data_dir: DataDir = None) -> None:
+    """导出为 CSV / Export as CSV to standard output."""
+    from pulse.commands import registry as command
+
+    sys.stdout.buffer.write(command.exported(_settings(data_dir=data_dir), what).encode())
+
+
+def _settings(**overrides: object) -> Settings:
+    return load(**overrides)

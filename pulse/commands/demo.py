@@ -1,0 +1,224 @@
+"""`pulse demo`: the whole product on simulated devices, from one command."""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+
+from pulse import logs
+from pulse.clock import SECOND_US, to_iso
+from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
+from pulse.commands.serve import work
+from pulse.errors import BadInput, Conflict
+from pulse.ports import free_port
+from pulse.settings import Broker, Settings, load
+from pulse.stores.relational import meta
+
+log = logs.get(__name__)
+
+HISTORY_DAYS = 7
+RAW_HOURS = 24
+BUCKET = "pulse-demo"
+_MADE = "demo"
+_SIMULATOR_STOPS_WITHIN_S = 2.0
+
+
+class Choices(NamedTuple):
+    """What was asked for on the command line."""
+
+    data_dir: Path
+    port: int
+    mqtt_port: int
+    devices: int
+    seed: int
+    history: bool
+    time_scale: float
+    embedded_broker: bool
+
+    def lasting(self) -> dict[str, Any]:
+        """The choices that a data folder keeps: another fleet needs another folder."""
+        return {"devices": self.devices, "seed": self.seed, "time_scale": self.time_scale}
+
+
+def run(choices: Choices) -> None:
+    """Run the demo until told to stop. Raises `PulseError` with what to do where it cannot start."""
+    began = time.monotonic()
+    stop = stop_on_signals()
+    settings = _settings(choices)
+    _say("正在准备演示… / Preparing the demo…")
+    with _only_one(settings.data_dir), opened(settings) as parts:
+        made = _prepare(parts, choices)
+        with _broker(settings, choices) as broker, _simulator(broker, choices, stop):
+            backfill = Workers(stop)
+            if made is not None:
+                backfill.start("history", lambda: _fill_in(parts, choices, made, stop))
+
+            def banner(address: str) -> None:
+                _banner(address, broker, settings, choices, time.monotonic() - began)
+
+            work(parts, broker, stop, collect=True, answer=True, schedule=True, ready=banner)
+            backfill.join(1.0)
+    _say("演示已结束 / The demo has ended.")
+
+
+def _settings(choices: Choices) -> Settings:
+    port = free_port("127.0.0.1", choices.port)
+    if port != choices.port:
+        _say(f"端口 {choices.port} 已被占用，改用 {port} / Port {choices.port} is taken, using {port}.")
+    overrides: dict[str, Any] = {"data_dir": choices.data_dir, "http_port": port, "demo": True}
+    if "PULSE_LOG_LEVEL" not in os.environ:
+        overrides["log_level"] = "WARNING"
+    if "PULSE_INFLUXDB_BUCKET" not in os.environ:
+        overrides["influxdb_bucket"] = BUCKET
+    if choices.time_scale > 1:
+        overrides["canary_interval_s"] = max(0.5, 10 / choices.time_scale)
+    # A demo never writes into the database or the broker of a real installation.
+    return load(**overrides).model_copy(update={"database_url": None, "mqtt_url": None})
+
+
+@contextlib.contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the folder: two demos on one folder would count each other's devices."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "demo.lock").open("w")
+    except OSError as error:
+        raise BadInput(f"cannot be written: {error.strerror}", where=f"--data-dir {data_dir}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Conflict(
+                f"另一个演示正在使用 {data_dir} / another demo is running on {data_dir}; "
+                "stop it or give another --data-dir"
+            ) from None
+        yield
+
+
+def _prepare(parts: Parts, choices: Choices) -> int | None:
+    """Make registry and history of a new folder; gives the moment at which its history ends, else None."""
+    from simulators.history import enter
+
+    lasting = choices.lasting()
+    with parts.db.read() as connection:
+        made = meta.get(connection, _MADE)
+    if made is not None:
+        if json.loads(made) != lasting:
+            raise BadInput(
+                f"{choices.data_dir} 里是另一个演示 / holds a demo made with {made}; "
+                f"start it with the same choices or give another --data-dir",
+                where="--data-dir",
+            )
+        _say(f"接着上次的演示 / Going on with the demo in {choices.data_dir}.")
+        return None
+    began = time.monotonic()
+    now = parts.clock.now_us()
+    fleet = _fleet(choices)
+    with parts.db.write() as connection:
+        enter(connection, fleet, choices.seed, now, days=HISTORY_DAYS if choices.history else 0)
+        meta.put(connection, _MADE, json.dumps(lasting))
+    took = time.monotonic() - began
+    _say(
+        f"已登记 {choices.devices} 台设备"
+        + (f"并生成 {HISTORY_DAYS} 天历史" if choices.history else "")
+        + f" / {choices.devices} devices registered"
+        + (f" with {HISTORY_DAYS} days of history" if choices.history else "")
+        + f" ({took:.1f} s)"
+    )
+    return now if choices.history else None
+
+
+def _fleet(choices: Choices) -> Any:
+    from simulators.fleet import fleet
+
+    return fleet(choices.seed, choices.devices).scaled(choices.time_scale)
+
+
+def _fill_in(parts: Parts, choices: Choices, end_us: int, stop: threading.Event) -> None:
+    """Write the raw beats of the last day behind the running demo, slowly enough not to be felt."""
+    from simulators.history import raw_beats
+
+    fleet = _fleet(choices)
+    start_us = end_us - RAW_HOURS * 3600 * SECOND_US
+    for batch in raw_beats(fleet, choices.seed, start_us, end_us):
+        if stop.wait(0.02):
+            return
+        parts.store.write_messages(batch)
+    log.info("history_filled_in", from_time=to_iso(start_us), to_time=to_iso(end_us))
+
+
+@contextlib.contextmanager
+def _broker(settings: Settings, choices: Choices) -> Iterator[Broker]:
+    from collector import broker
+
+    with broker.start(settings.data_dir, choices.mqtt_port, prefer_embedded=choices.embedded_broker) as local:
+        if local.port != choices.mqtt_port:
+            _say(
+                f"MQTT 端口 {choices.mqtt_port} 已被占用，改用 {local.port} / "
+                f"MQTT port {choices.mqtt_port} is taken, using {local.port}."
+            )
+        yield Broker(local.url)
+
+
+@contextlib.contextmanager
+def _simulator(broker: Broker, choices: Choices, stop: threading.Event) -> Iterator[None]:
+    """The simulators as a process of their own, which ends with us however we end."""
+    command = [
+        *(sys.executable, "-m", "collector.broker.leash", str(os.getpid())),
+        *(sys.executable, "-m", "pulse", "simulate", "--quiet", "--broker", broker.shown()),
+        *("--seed", str(choices.seed), "--devices", str(choices.devices)),
+        *("--time-scale", str(choices.time_scale)),
+    ]
+    # Ctrl-C is for us; the devices go once nobody counts them any more.
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
+    watched = threading.Thread(target=_watch, args=(process, stop), name="simulator", daemon=True)
+    watched.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(_SIMULATOR_STOPS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _watch(process: "subprocess.Popen[bytes]", stop: threading.Event) -> None:
+    """A demo without devices shows them all fail: say so, and end."""
+    status = process.wait()
+    if not stop.is_set():
+        log.error("simulator_ended", status=status)
+        stop.set()
+
+
+def _banner(address: str, broker: Broker, settings: Settings, choices: Choices, took_s: float) -> None:
+    store = settings.influxdb_url or "SQLite"
+    _say(
+        f"""
+  社区脉搏 Community Pulse                        模拟数据 / SIMULATED DATA
+
+  网页 Page      {address}
+  接口 API       {address}api/v1/indicators/online-rate
+  MQTT           {broker.shown()}
+  数据 Data      {settings.data_dir} ({store})
+
+  {choices.devices} 台模拟设备正在连接；全部状态几分钟内确定。按 Ctrl-C 结束。
+  {choices.devices} simulated devices are connecting; every state is certain within minutes. Ctrl-C ends it.
+  (ready after {took_s:.1f} s)
+"""
+    )
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=False)
+    sys.stdout.flush()

@@ -1,0 +1,50 @@
+"""`pulse registry import|export`: the registry as CSV files."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from pulse.clock import SystemClock
+from pulse.errors import BadInput
+from pulse.registry.importing import WHAT, What, export_registry, import_registry
+from pulse.settings import Settings
+from pulse.stores.relational.database import Database
+
+
+def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix: bool) -> str:
+    """Take a file in, whole or not at all, and say what it did. Raises `BadInput` naming every bad row."""
+    table = _table(what)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from error
+    with _database(settings) as db:
+        result = import_registry(db, table, text, SystemClock().now_us(), dry_run, prefix)
+    done = "试导入，未写入 / dry run, nothing taken" if dry_run else "已导入 / imported"
+    return (
+        f"{path}: {done}: 新增 / added {result.added}, "
+        f"变更 / changed {result.changed}, 未变 / unchanged {result.unchanged}"
+    )
+
+
+def exported(settings: Settings, what: str) -> str:
+    """A table of the registry as CSV; with a byte order mark, without which Excel reads Chinese as GBK."""
+    with _database(settings) as db:
+        return "\ufeff" + export_registry(db, _table(what))
+
+
+def _table(what: str) -> What:
+    if what not in WHAT:
+        raise BadInput(f"{what!r} is none of {', '.join(WHAT)}", where="--what")
+    return cast(What, what)
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[Database]:
+    db = Database(settings.relational_url())
+    db.open()
+    try:
+        yield db
+    finally:
+        db.close()

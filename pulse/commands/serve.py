@@ -1,0 +1,107 @@
+"""`pulse serve` and its parts as processes of their own: `collector`, `api`, `scheduler`."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+from pulse import logs
+from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
+from pulse.errors import SettingsError
+from pulse.settings import Broker, Settings
+
+log = logs.get(__name__)
+
+STOP_WITHIN_S = 5.0
+
+
+def collector(settings: Settings) -> None:
+    """Collect until told to stop."""
+    broker = configured_broker(settings)
+    stop = stop_on_signals()
+    with opened(settings) as parts:
+        work(parts, broker, stop, collect=True)
+
+
+def api(settings: Settings) -> None:
+    """Serve the API and the pages until told to stop."""
+    stop = stop_on_signals()
+    with opened(settings) as parts:
+        work(parts, None, stop, answer=True)
+
+
+def scheduler(settings: Settings) -> None:
+    """Run what is due until told to stop."""
+    stop = stop_on_signals()
+    with opened(settings) as parts:
+        work(parts, None, stop, schedule=True)
+
+
+def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+    """Everything in one process, with a broker of its own if none is configured."""
+    stop = stop_on_signals()
+    with opened(settings) as parts, broker_of(settings) as broker:
+        work(parts, broker, stop, collect=True, answer=True, schedule=True, ready=ready)
+
+
+@contextlib.contextmanager
+def broker_of(settings: Settings) -> Iterator[Broker]:
+    """The configured broker, or one that is started here and ends with us."""
+    if settings.mqtt_url is not None:
+        yield Broker(settings.mqtt_url.get_secret_value())
+        return
+    from collector import broker
+
+    local = broker.start(settings.data_dir, settings.mqtt_port)
+    try:
+        local.wait_ready()
+        log.info("broker_started", kind=local.kind, url=local.url)
+        yield Broker(local.url)
+    finally:
+        local.stop()
+
+
+def configured_broker(settings: Settings) -> Broker:
+    """The configured broker. Raises `SettingsError` if there is none."""
+    if settings.mqtt_url is None:
+        raise SettingsError(
+            "is not set; give the broker's address, or run `pulse serve`, which starts a broker of its own",
+            where="PULSE_MQTT_URL",
+        )
+    return Broker(settings.mqtt_url.get_secret_value())
+
+
+def work(
+    parts: Parts,
+    broker: Broker | None,
+    stop: threading.Event,
+    *,
+    collect: bool = False,
+    answer: bool = False,
+    schedule: bool = False,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Run the chosen parts in threads until `stop`; an error of one stops all and is raised."""
+    from collector.service import Collector
+
+    from api import scheduler as schedules
+    from api import server
+    from api.context import Context
+    from pulse.indicators.online_rate import OnlineRate
+
+    settings = parts.settings
+    rate = OnlineRate(parts.db, parts.clock, settings.default_timeout_s)
+    context = Context(settings, parts.db, parts.store, parts.clock, rate)
+    workers = Workers(stop)
+    if collect and broker is not None:
+        part = Collector(settings, broker, parts.db, parts.store, parts.clock)
+        workers.start("collector", lambda: part.run(stop))
+    if schedule:
+        workers.start("scheduler", lambda: schedules.run(context, stop))
+    if answer:
+        host, port = settings.http_host, settings.http_port
+        workers.start("api", lambda: server.serve(context, host, port, stop))
+        if ready is not None and server.wait_ready(host, port, stop):
+            ready(f"http://{host}:{port}/")
+    while not stop.wait(1.0):
+        pass
+    workers.join(STOP_WITHIN_S)
