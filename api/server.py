@@ -1,0 +1,99 @@
+"""Runs the application under uvicorn, in any thread, until it is told to stop."""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from api.app import create_app
+from api.context import Context
+from pulse.errors import Conflict, PulseError
+
+GRACE_S = 3
+"""How long answers under way may take once the server is told to stop."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises `Conflict` when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(1024)
+    except OSError as error:
+        bound.close()
+        raise Conflict(
+            f"无法监听 {host}:{port}（{error.strerror}），请用 PULSE_HTTP_PORT 或 --port 换一个端口 / "
+            f"cannot listen on {host}:{port} ({error.strerror}); choose another with PULSE_HTTP_PORT or --port"
+        ) from error
+    return bound
+
+
+def serve(
+    context: Context,
+    host: str,
+    port: int,
+    stop: threading.Event,
+    *,
+    ready: Callable[[str], None] | None = None,
+    pages: bool = True,
+) -> None:
+    """Serve API and pages until `stop` is set, then end streams and answers under way within 3 s.
+
+    `ready` is called with the address (`http://127.0.0.1:8000`) once requests are answered. Signals are
+    the caller's business. Without `pages`, only the API is served. Raises `Conflict` when the port cannot
+    be had.
+    """
+    bound = listen(host, port)
+    with contextlib.closing(bound):
+        app = create_app(context, pages=pages)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{bound.getsockname()[1]}"
+        server = _Server(config, stop, app.state.hub.close, lambda: ready(address) if ready else None)
+        server.run(sockets=[bound])
+        if not server.started:
+            raise PulseError("the web server could not start; the log before this line says why")
+
+
+class _Server(uvicorn.Server):
+    """A server that obeys an event instead of signals, and ends its streams before it waits for them."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        stop: threading.Event,
+        end_streams: Callable[[], None],
+        ready: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._end_streams = end_streams
+        self._ready = ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._stop.is_set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
