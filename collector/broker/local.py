@@ -1,7 +1,6 @@
 """Start a broker as a child process, on a free port, and end it with us."""
 
 import contextlib
-import errno
 import ipaddress
 import os
 import shutil
@@ -18,6 +17,7 @@ from collector.broker import acl, passwords
 from pulse import logs
 from pulse.errors import BadInput, PulseError
 from pulse.limits import allow_connections
+from pulse.ports import free_port
 
 log = logs.get(__name__)
 
@@ -144,7 +144,7 @@ def _start(
     acl_file: Path | None,
     program: Path,
 ) -> LocalBroker:
-    port = asked if asked and _free(host, asked) else _any_port(host)
+    port = _port(host, asked)
     for attempts_left in (2, 1, 0):
         if kind is Kind.MOSQUITTO:
             conf = folder / "mosquitto.conf"
@@ -163,9 +163,10 @@ def _start(
             broker.wait_ready()
         except PulseError:
             broker.stop()
-            if attempts_left and not _free(host, port):
-                # Somebody took the port between our look and the broker's.
-                port = _any_port(host)
+            # Somebody took the port between our look and the broker's.
+            another = _port(host, port)
+            if attempts_left and another != port:
+                port = another
                 continue
             raise
         if asked and port != asked:
@@ -232,6 +233,13 @@ def _mosquitto() -> Path | None:
     return Path(found) if found else None
 
 
+def _port(host: str, wanted: int) -> int:
+    try:
+        return free_port(host, wanted)
+    except OSError as error:
+        raise BadInput(f"cannot listen on {host}: {error}", where="host") from error
+
+
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
@@ -262,22 +270,3 @@ def _listens(pid: int, port: int) -> bool:
             if str(descriptor.readlink()) in listening:
                 return True
     return False
-
-
-def _free(host: str, port: int) -> bool:
-    with socket.socket(_family(host)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-                return False
-            raise BadInput(f"cannot listen on {host}:{port}: {error.strerror}", where="host") from error
-    return True
-
-
-def _any_port(host: str) -> int:
-    with contextlib.closing(socket.socket(_family(host))) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -15,7 +15,7 @@ import pytest
 from collector.broker import Kind, LocalBroker, local, passwords, start
 from pulse.errors import BadInput, PulseError
 from pulse.limits import allow_connections
-from tests import programs
+from tests import programs, servers
 from tests.broker.clients import Client, many, publish_raw, until
 
 
@@ -89,7 +89,7 @@ def test_a_taken_port_is_replaced_by_a_free_one(kind: Kind, tmp_path: Path) -> N
 
 
 def test_a_wanted_port_that_is_free_is_kept(kind: Kind, tmp_path: Path) -> None:
-    asked = local._any_port("127.0.0.1")
+    asked = servers.free_port()
     with start(tmp_path, asked, prefer_embedded=kind is Kind.EMBEDDED) as broker:
         assert (broker.port, broker.url) == (asked, f"mqtt://127.0.0.1:{asked}")
 
