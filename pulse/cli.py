@@ -156,12 +156,24 @@ def simulate(
     passwords: Annotated[
         Path | None, typer.Option(help="设备口令文件 / File of the devices' passwords.")
     ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="mqtts:// 的 CA 证书 / CA certificates for mqtts://.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="不显示进度 / No progress.")] = False,
 ) -> None:
     """模拟设备，每台一个真实的 MQTT 连接 / Simulate the fleet, one real MQTT connection a device."""
     from pulse.commands import simulate as command
 
-    command.run(broker, seed, scenario, devices, time_scale, passwords, quiet)
+    command.run(
+        broker,
+        seed=seed,
+        scenario=scenario,
+        devices=devices,
+        time_scale=time_scale,
+        passwords=passwords,
+        ca_file=ca_file,
+        quiet=quiet,
+    )
 
 
 @app.command()

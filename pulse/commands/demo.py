@@ -207,8 +207,8 @@ def _banner(address: str, broker: Broker, settings: Settings, choices: Choices, 
         f"""
   社区脉搏 Community Pulse                        模拟数据 / SIMULATED DATA
 
-  网页 Page      {address}
-  接口 API       {address}api/v1/indicators/online-rate
+  网页 Page      {address}/
+  接口 API       {address}/api/v1/indicators/online-rate
   MQTT           {broker.shown()}
   数据 Data      {settings.data_dir} ({store})
 

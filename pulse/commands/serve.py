@@ -99,9 +99,7 @@ def work(
         workers.start("scheduler", lambda: schedules.run(context, stop))
     if answer:
         host, port = settings.http_host, settings.http_port
-        workers.start("api", lambda: server.serve(context, host, port, stop))
-        if ready is not None and server.wait_ready(host, port, stop):
-            ready(f"http://{host}:{port}/")
+        workers.start("api", lambda: server.serve(context, host, port, stop, ready=ready))
     while not stop.wait(1.0):
         pass
     workers.join(STOP_WITHIN_S)
