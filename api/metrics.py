@@ -88,7 +88,7 @@ class _AtScrape(Collector):
         yield from found
 
     def _indicator(self) -> Iterator[Metric]:
-        rate = self._context.rate.instant()
+        rate = self._present.rate()
         for name, label, groups in (
             ("pulse_online_rate", None, {"": rate}),
             ("pulse_online_rate_community", "community", rate["by_community"]),

@@ -1,7 +1,7 @@
-"""Every device's state now, worked out once for every position of the watermark."""
+"""Answers about now, worked out once for every position of the watermark."""
 
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from api.context import Context
 from pulse.indicators.books import AsOf
@@ -18,12 +18,16 @@ class _Position(NamedTuple):
 
 
 class Present:
-    """The newest states. May be used from any thread; while one works them out, others wait for it."""
+    """The newest answers. May be used from any thread; while one works them out, others wait for it."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lock = threading.Lock()
         self._kept: tuple[_Position, tuple[AsOf, list[DeviceStatus]]] | None = None
+
+    def rate(self) -> dict[str, Any]:
+        """The online rate now; not to be changed."""
+        return self._context.rate.instant()
 
     def devices(self) -> tuple[AsOf, list[DeviceStatus]]:
         """Every device's state now, not to be changed, and the instant that now stands for."""

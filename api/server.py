@@ -1,6 +1,8 @@
 """Runs the application under uvicorn, in any thread, until it is told to stop."""
 
 import contextlib
+import http
+import http.client
 import os
 import socket
 import threading
@@ -14,6 +16,7 @@ from pulse.errors import Conflict, PulseError
 
 GRACE_S = 3
 """How long answers under way may take once the server is told to stop."""
+POLL_S = 0.05
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -29,7 +32,8 @@ def listen(host: str, port: int) -> socket.socket:
         bound.close()
         raise Conflict(
             f"无法监听 {host}:{port}（{error.strerror}），请用 PULSE_HTTP_PORT 或 --port 换一个端口 / "
-            f"cannot listen on {host}:{port} ({error.strerror}); choose another with PULSE_HTTP_PORT or --port"
+            f"cannot listen on {host}:{port} ({error.strerror}); "
+            "choose another port with PULSE_HTTP_PORT or --port"
         ) from error
     return bound
 
@@ -65,6 +69,22 @@ def serve(
         server.run(sockets=[bound])
         if not server.started:
             raise PulseError("the web server could not start; the log before this line says why")
+
+
+def wait_ready(host: str, port: int, stop: threading.Event) -> bool:
+    """Wait until a server answers there, however long that takes; False when `stop` was set before."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound here
+    while not stop.is_set():
+        connection = http.client.HTTPConnection(reachable, port, timeout=POLL_S * 10)
+        try:
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == http.HTTPStatus.OK:
+                return True
+        except (OSError, http.client.HTTPException):
+            stop.wait(POLL_S)
+        finally:
+            connection.close()
+    return False
 
 
 class _Server(uvicorn.Server):

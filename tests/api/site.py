@@ -11,13 +11,13 @@ from pathlib import Path
 from types import TracebackType
 
 from api.context import Context
+from pulse import settings
 from pulse.clock import SECOND_US
 from pulse.indicators.online_rate import OnlineRate
 from pulse.ledger.engine import Engine, Outcome
 from pulse.ledger.model import EVER, Blind, Run
 from pulse.messages import Channel, Evidence, Message
 from pulse.registry.model import Community, DeviceRecord, Kind
-from pulse.settings import Settings
 from pulse.stores.relational import coverage, intervals, registry
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
@@ -71,19 +71,19 @@ def devices() -> list[DeviceRecord]:
                 commissioned_recorded_us=EVER,
             )
         )
-    for number in range(1, 6):
-        records.append(
-            DeviceRecord(
-                f"lock-{number}",
-                "xinjinglou",
-                "smart_lock",
-                f"{number}单元门锁" if number > 1 else "=cmd()门锁",
-                f"Lock {number}",
-                commissioned_us=T0 if number < 5 else None,
-                commissioned_recorded_us=EVER if number < 5 else None,
-            )
+    locks = [
+        DeviceRecord(
+            f"lock-{number}",
+            "xinjinglou",
+            "smart_lock",
+            f"{number}单元门锁" if number > 1 else "=cmd()门锁",
+            f"Lock {number}",
+            commissioned_us=T0 if number < 5 else None,
+            commissioned_recorded_us=EVER if number < 5 else None,
         )
-    return records
+        for number in range(1, 6)
+    ]
+    return records + locks
 
 
 class Site:
@@ -96,7 +96,7 @@ class Site:
         self.store = SqliteTelemetryStore(folder / "telemetry.db")
         self.store.open()
         self.rate = OnlineRate(self.db, self.clock)
-        self.context = Context(Settings(data_dir=folder), self.db, self.store, self.clock, self.rate)
+        self.context = Context(settings.load(data_dir=folder), self.db, self.store, self.clock, self.rate)
         self.blinds: list[Blind] = []
         self._order = 0
         with self.db.write() as connection:

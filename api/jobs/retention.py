@@ -1,0 +1,53 @@
+"""What is kept for how long, and a record of everything that was deleted."""
+
+import threading
+
+from sqlalchemy import Connection
+
+from api.context import Context
+from api.jobs.forward import TRANSITIONS, forwarded_event_id
+from pulse.clock import DAY_US, HOUR_US
+from pulse.stores.relational import deletions, events, jobs, meta, quarantine
+
+EVENTS_US = 7 * DAY_US
+JOB_RUNS_US = 30 * DAY_US
+
+
+def retain(context: Context, stop: threading.Event) -> None:
+    """Delete what is older than it is to be kept. Stops between two hours of raw messages when asked to."""
+    now_us = context.clock.now_us()
+    raw_before_us = now_us - context.settings.raw_retention() * DAY_US
+    _delete_raw(context, raw_before_us, stop)
+    with context.db.write() as connection:
+        forwarded = forwarded_event_id(meta.get(connection, TRANSITIONS))
+        waiting = events.after(connection, forwarded, 1)
+        # What the telemetry store has not got yet stays.
+        before_us = min(now_us - EVENTS_US, waiting[0].recorded_us if waiting else now_us)
+        _note(connection, "events", before_us, events.trim(connection, before_us), now_us)
+        old_runs_us = now_us - JOB_RUNS_US
+        _note(connection, "job_runs", old_runs_us, jobs.trim(connection, old_runs_us), now_us)
+        _note(connection, "quarantine", raw_before_us, quarantine.trim(connection, raw_before_us), now_us)
+
+
+def _delete_raw(context: Context, before_us: int, stop: threading.Event) -> None:
+    """Delete raw messages an hour at a time, so that a stop is obeyed soon."""
+    deleted = 0
+    reached_us = before_us
+    oldest_us = context.store.oldest_us()
+    while oldest_us is not None and oldest_us < before_us:
+        if stop.is_set():
+            reached_us = oldest_us
+            break
+        count = context.store.delete_before(min(oldest_us + HOUR_US, before_us))
+        if count < 0:
+            # The store's own retention does it, when it likes.
+            return
+        deleted += count
+        oldest_us = context.store.oldest_us()
+    with context.db.write() as connection:
+        _note(connection, "raw_messages", reached_us, deleted, context.clock.now_us())
+
+
+def _note(connection: Connection, what: str, before_us: int, count: int, now_us: int) -> None:
+    if count:
+        deletions.record(connection, what, before_us, count, now_us)

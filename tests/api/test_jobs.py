@@ -1,0 +1,305 @@
+"""Periodic work: the minute's value, copies for the telemetry store, retention, and runs that were missed."""
+
+import threading
+import time
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from api import scheduler
+from api.context import Context
+from api.jobs import forward, publish, retention
+from api.jobs.schedules import Daily, EveryMinute
+from api.scheduler import Job
+from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_time
+from pulse.errors import StoreUnavailable
+from pulse.indicators.online_rate import NAME
+from pulse.messages import Quarantined
+from pulse.stores.base import IndicatorPoint, TransitionPoint
+from pulse.stores.relational import deletions, events, jobs, published, quarantine
+from pulse.stores.relational.events import NewEvent
+from pulse.stores.relational.published import PublishedValue
+from tests.api.site import END, T0, Site
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+GO_ON = threading.Event()
+
+
+class Keeping:
+    """A telemetry store that keeps what it is given, or is away."""
+
+    def __init__(self, site: Site) -> None:
+        self._store = site.store
+        self.transitions: list[TransitionPoint] = []
+        self.indicators: list[IndicatorPoint] = []
+        self.away = False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def write_transitions(self, points: list[TransitionPoint]) -> None:
+        self._check()
+        self.transitions += points
+
+    def write_indicators(self, points: list[IndicatorPoint]) -> None:
+        self._check()
+        self.indicators += points
+
+    def _check(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+
+
+def values(site: Site) -> list[PublishedValue]:
+    with site.db.read() as connection:
+        return published.series(connection, NAME, 0, T0 + DAY_US)
+
+
+def with_store(site: Site, store: Keeping) -> Context:
+    context = site.context
+    return Context(context.settings, context.db, store, context.clock, context.rate)  # type: ignore[arg-type]
+
+
+# When.
+
+
+@pytest.mark.parametrize(
+    ("schedule", "now", "due"),
+    [
+        (EveryMinute(2), "2026-11-23T00:10:02Z", "2026-11-23T00:10:02Z"),
+        (EveryMinute(2), "2026-11-23T00:10:01.9Z", "2026-11-23T00:09:02Z"),
+        (Daily(3, 30), "2026-11-23T03:30:00+08:00", "2026-11-23T03:30:00+08:00"),
+        (Daily(3, 30), "2026-11-23T03:29:59+08:00", "2026-11-22T03:30:00+08:00"),
+        (Daily(3, 30), "2026-11-22T20:00:00Z", "2026-11-23T03:30:00+08:00"),
+    ],
+)
+def test_the_last_time_due_is_by_the_people_s_clock(
+    schedule: Daily | EveryMinute, now: str, due: str
+) -> None:
+    assert schedule.last_due(parse_time(now, ""), SHANGHAI) == parse_time(due, "")
+
+
+# Published values.
+
+
+def test_every_whole_minute_up_to_the_watermark_is_published_once(site: Site) -> None:
+    assert publish.publish(site.context, GO_ON) == 11
+    assert publish.publish(site.context, GO_ON) == 0
+    found = values(site)
+    assert [value.at_us for value in found] == [T0 + n * MINUTE_US for n in range(11)]
+    assert [(v.numerator, v.denominator) for v in (found[3], found[5], found[10])] == [
+        (10, 10),
+        (7, 10),
+        (7, 10),
+    ]
+    for value in found:
+        assert value.digest == published.digest(value.figures)
+        assert value.figures["all"]["raw"] == [value.numerator, value.denominator]
+
+
+def test_what_was_published_stays_when_more_becomes_known(site: Site) -> None:
+    publish.publish(site.context, GO_ON)
+    before = values(site)
+    site.deaf(T0, END)
+    site.mark(END + MINUTE_US)
+    assert publish.publish(site.context, GO_ON) == 1
+    assert values(site)[:-1] == before
+
+
+def test_nothing_is_published_behind_the_watermark(site: Site) -> None:
+    publish.publish(site.context, GO_ON)
+    site.clock.now += 3 * HOUR_US
+    assert publish.publish(site.context, GO_ON) == 0
+
+
+def test_catching_up_goes_on_where_the_last_run_ended() -> None:
+    first = publish.due_minutes(None, T0, T0 + DAY_US)
+    assert first == [T0 + n * MINUTE_US for n in range(publish.MOST_MINUTES)]
+    second = publish.due_minutes(first[-1], T0, T0 + DAY_US)
+    assert second[0] == first[-1] + MINUTE_US
+    assert publish.due_minutes(T0 + DAY_US, T0, T0 + DAY_US + MINUTE_US - 1) == []
+
+
+def test_catching_up_reaches_back_no_more_than_a_week() -> None:
+    through_us = T0 + 30 * DAY_US + 1
+    assert publish.due_minutes(T0, T0, through_us)[0] == T0 + 23 * DAY_US + MINUTE_US
+
+
+def test_before_the_first_start_there_is_nothing_to_publish() -> None:
+    assert publish.due_minutes(None, None, T0) == []
+    assert publish.due_minutes(None, T0 + 1, T0 + MINUTE_US)[0] == T0 + MINUTE_US
+
+
+def test_publishing_stops_when_asked(site: Site) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert publish.publish(site.context, stop) == 0
+
+
+# Copies.
+
+
+def happen(site: Site, count: int, recorded_us: int = END) -> None:
+    body = {
+        "community": "xinjinglou",
+        "kind": "camera",
+        "before": "online",
+        "after": "offline",
+        "cause": "deadline_passed",
+    }
+    items = [
+        NewEvent(END + n, recorded_us, "transition", {"device": f"cam-{n}", **body}) for n in range(count)
+    ]
+    items.append(NewEvent(END, recorded_us, "coverage", {"listening": True}))
+    with site.db.write() as connection:
+        events.append(connection, items)
+
+
+def test_transitions_are_copied_once_and_in_order(site: Site) -> None:
+    store = Keeping(site)
+    happen(site, 1500)
+    forward.forward(with_store(site, store), GO_ON)
+    forward.forward(with_store(site, store), GO_ON)
+    assert [point.device for point in store.transitions] == [f"cam-{n}" for n in range(1500)]
+    assert store.transitions[1] == TransitionPoint(
+        "cam-1", "xinjinglou", "camera", END + 1, END, "online", "offline", "deadline_passed"
+    )
+
+
+def test_published_values_are_copied_whole_and_by_community(site: Site) -> None:
+    store = Keeping(site)
+    publish.publish(site.context, GO_ON)
+    forward.forward(with_store(site, store), GO_ON)
+    last = [point for point in store.indicators if point.at_us == END]
+    assert {p.community: (p.numerator, p.denominator, p.lower, p.upper) for p in last} == {
+        "": (7, 10, 0.7, 0.7),
+        "xinjinglou": (7, 8, 0.875, 0.875),
+        "rongxinyuan": (0, 2, 0.0, 0.0),
+    }
+    assert len(store.indicators) == 33
+    site.mark(END + MINUTE_US)
+    publish.publish(site.context, GO_ON)
+    forward.forward(with_store(site, store), GO_ON)
+    assert len(store.indicators) == 36
+
+
+def test_what_a_store_missed_while_it_was_away_is_copied_later(site: Site) -> None:
+    store = Keeping(site)
+    happen(site, 3)
+    publish.publish(site.context, GO_ON)
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        forward.forward(with_store(site, store), GO_ON)
+    store.away = False
+    forward.forward(with_store(site, store), GO_ON)
+    assert len(store.transitions) == 3
+    assert len(store.indicators) == 33
+
+
+# Retention.
+
+
+def test_raw_messages_older_than_the_retention_go_and_the_deletion_is_on_record(site: Site) -> None:
+    kept_days = site.context.settings.raw_retention()
+    site.clock.now = T0 + 300 * SECOND_US + kept_days * DAY_US
+    retention.retain(site.context, GO_ON)
+    assert site.store.oldest_us() == T0 + 300 * SECOND_US
+    with site.db.read() as connection:
+        (deletion,) = deletions.recent(connection)
+    assert (deletion.what, deletion.before_us) == ("raw_messages", T0 + 300 * SECOND_US)
+    assert deletion.deleted == 10 * 7 + 7 + 10 + 10
+    retention.retain(site.context, GO_ON)
+    with site.db.read() as connection:
+        assert deletions.recent(connection) == [deletion]
+
+
+def test_events_stay_a_week_and_longer_while_they_wait_to_be_copied(site: Site) -> None:
+    happen(site, 3)
+    site.clock.now = END + 8 * DAY_US
+    retention.retain(site.context, GO_ON)
+    with site.db.read() as connection:
+        assert len(events.after(connection, 0, 10)) == 4
+    forward.forward(site.context, GO_ON)
+    retention.retain(site.context, GO_ON)
+    with site.db.read() as connection:
+        # The last one stays, so that clients can tell what they missed.
+        assert len(events.after(connection, 0, 10)) == 1
+
+
+def test_old_quarantine_and_job_runs_go(site: Site) -> None:
+    with site.db.write() as connection:
+        quarantine.put(connection, [(1, Quarantined(T0, "not_utf8", "", "x", b"", 0))])
+        for due_us in (T0, T0 + MINUTE_US):
+            jobs.finished(connection, jobs.started(connection, "publish", due_us, due_us), due_us, None)
+    site.clock.now = T0 + 40 * DAY_US
+    retention.retain(site.context, GO_ON)
+    with site.db.read() as connection:
+        assert quarantine.counts(connection) == {}
+        assert [run.due_us for run in jobs.recent(connection, 10)] == [T0 + MINUTE_US]
+
+
+# Runs.
+
+
+def test_a_run_is_recorded_with_the_time_that_it_was_due(site: Site) -> None:
+    job = Job("minutely", EveryMinute(2), lambda context, stop: None)
+    assert scheduler.perform(site.context, job, GO_ON)
+    with site.db.read() as connection:
+        (run,) = jobs.recent(connection, 10)
+    assert (run.name, run.due_us, run.error) == ("minutely", END - MINUTE_US + 2 * SECOND_US, None)
+    assert run.finished_us is not None
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("the store is away"), ZeroDivisionError("none left")])
+def test_a_failed_run_is_recorded_and_stays_missed(site: Site, error: Exception) -> None:
+    def work(_context: Context, _stop: threading.Event) -> None:
+        raise error
+
+    job = Job("failing", EveryMinute(2), work)
+    assert not scheduler.perform(site.context, job, GO_ON)
+    with site.db.read() as connection:
+        (run,) = jobs.recent(connection, 10)
+    assert run.error is not None
+    assert str(error) in run.error
+    assert scheduler.is_missed(site.context, job, site.clock.now)
+
+
+def test_a_job_is_missed_until_a_run_for_its_last_time_succeeded(site: Site) -> None:
+    job = Job("daily", Daily(3, 30), lambda context, stop: None)
+    assert scheduler.is_missed(site.context, job, site.clock.now)
+    scheduler.perform(site.context, job, GO_ON)
+    assert not scheduler.is_missed(site.context, job, site.clock.now)
+    assert scheduler.is_missed(site.context, job, site.clock.now + DAY_US)
+
+
+def test_a_missed_run_is_caught_up_at_start_and_stopping_is_quick(site: Site) -> None:
+    ran: list[str] = []
+    done = threading.Event()
+
+    def missed(_context: Context, _stop: threading.Event) -> None:
+        ran.append("missed")
+        done.set()
+
+    def up_to_date(_context: Context, _stop: threading.Event) -> None:
+        ran.append("up to date")
+
+    current = Job("current", Daily(3, 30), up_to_date)
+    scheduler.perform(site.context, current, GO_ON)
+    ran.clear()
+    work = (Job("late", Daily(3, 30), missed), current)
+    stop = threading.Event()
+    thread = threading.Thread(target=scheduler.run, args=(site.context, stop, work), daemon=True)
+    thread.start()
+    assert done.wait(20)
+    asked_s = time.monotonic()
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert time.monotonic() - asked_s < 3
+    assert ran == ["missed"]
+
+
+def test_the_jobs_of_an_installation_work_on_its_stores(site: Site) -> None:
+    for job in scheduler.JOBS:
+        assert scheduler.perform(site.context, job, GO_ON), job.name
+    assert len(values(site)) == 11
