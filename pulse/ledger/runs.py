@@ -62,13 +62,24 @@ class RunHistory:
             self._insert(Run(piece.at, end, piece.evidence, piece.at, piece.observed))
             return
         if before.evidence is piece.evidence is not Evidence.OFFLINE:
-            if end > before.end:
+            position = self._end_of_stretch(position, until)
+            alive_until = self._current[position].end
+            if end > alive_until:
                 self._extend(position, end, piece.observed)
-            elif end < min(before.end, until):
-                self._withdraw(position, end, until, piece.observed)
+            elif end < min(alive_until, until):
+                self._withdraw(end, until, piece.observed)
             return
-        self._withdraw(position, piece.at, until, piece.observed)
+        self._withdraw(piece.at, until, piece.observed)
         self._insert(Run(piece.at, end, piece.evidence, piece.at, piece.observed))
+
+    def _end_of_stretch(self, position: int, until: int) -> int:
+        """The last of the runs that continue each other from one on, each known later, up to `until`."""
+        while position + 1 < len(self._current):
+            run, following = self._current[position : position + 2]
+            if following.start > run.end or following.start >= until:
+                break
+            position += 1
+        return position
 
     def _insert(self, run: Run) -> None:
         if run.start < run.end:
@@ -82,16 +93,20 @@ class RunHistory:
         else:
             self._insert(Run(run.end, end, run.evidence, run.since, observed))
 
-    def _withdraw(self, position: int, start: int, until: int, observed: int) -> None:
-        """Take `[start, until)` out of a run, keeping what was said of it before `observed`."""
-        run = self._current.pop(position)
-        told_until = min(run.end, until, observed)
-        if run.start < start:
-            self._current.insert(position, run._replace(end=start))
-        if start < told_until and run.recorded < observed:
-            self._superseded.append(run._replace(start=start, end=told_until, superseded=observed))
-        if run.end > until:
-            self._insert(run._replace(start=until, since=until))
+    def _withdraw(self, start: int, until: int, observed: int) -> None:
+        """Take `[start, until)` out of the runs, keeping what was said of it before `observed`."""
+        first = bisect_right(self._current, start, key=lambda r: r.end)
+        last = bisect_left(self._current, until, key=lambda r: r.start)
+        left: list[Run] = []
+        for run in self._current[first:last]:
+            told_from, told_until = max(run.start, start), min(run.end, until, observed)
+            if run.start < start:
+                left.append(run._replace(end=start))
+            if told_from < told_until and run.recorded < observed:
+                self._superseded.append(run._replace(start=told_from, end=told_until, superseded=observed))
+            if run.end > until:
+                left.append(run._replace(start=until, since=until))
+        self._current[first:last] = left
 
     @property
     def last(self) -> Piece | None:

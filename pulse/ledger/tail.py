@@ -6,7 +6,7 @@ from pulse.ledger.evidence import Piece
 from pulse.ledger.model import FOREVER, Device, Evidence, Run
 
 
-class NeedsArchive(Exception):  # noqa: N818 - a signal to take the long way, not an error
+class NeedsArchive(Exception):
     """The piece reaches back behind the last run: only the stored evidence tells what it changes."""
 
 

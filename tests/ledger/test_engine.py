@@ -1,5 +1,6 @@
 """The engine is the replay, message by message: rule 12 as properties."""
 
+import itertools
 from collections.abc import Sequence
 
 from hypothesis import given, settings
@@ -7,12 +8,12 @@ from hypothesis import strategies as st
 
 from pulse.ledger.answer import timeline
 from pulse.ledger.engine import Engine, Outcome
-from pulse.ledger.model import FOREVER, Device, Evidence, Run, State, Terms
+from pulse.ledger.model import FOREVER, Device, Evidence, Run, State
 from pulse.ledger.presence import accounted, presence_at
 from pulse.ledger.replay import Known
 from pulse.ledger.runs import known_runs, runs_known
-from pulse.messages import Channel, Message
-from tests.ledger.strategies import HORIZON, World, as_heard, worlds
+from pulse.messages import Message
+from tests.ledger.strategies import HORIZON, World, worlds
 
 
 class Kept:
@@ -95,7 +96,7 @@ def same_answers(world: World, engine: Engine, kept: Kept, until: int) -> None:
             known = Known(world.books, known_at)
             listening, windows = known.listening(device), known.maintenance(device)
             stored = kept_runs(engine, kept, device, known_at)
-            for earlier, later in zip(stored, stored[1:], strict=False):
+            for earlier, later in itertools.pairwise(stored):
                 assert earlier.end <= later.start or later.start > known_at
             replayed = runs_known(device, evidence, known_at)
             assert timeline(device, stored, listening, windows, 0, known_at + 1, known_at) == timeline(
