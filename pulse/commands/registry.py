@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 from pulse.clock import SystemClock
 from pulse.errors import BadInput
@@ -37,7 +36,7 @@ def exported(settings: Settings, what: str) -> str:
 def _table(what: str) -> What:
     if what not in WHAT:
         raise BadInput(f"{what!r} is none of {', '.join(WHAT)}", where="--what")
-    return cast(What, what)
+    return what
 
 
 @contextlib.contextmanager
