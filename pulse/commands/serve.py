@@ -9,8 +9,6 @@ from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.errors import SettingsError
 from pulse.settings import Broker, Settings
 
-log = logs.get(__name__)
-
 STOP_WITHIN_S = 5.0
 
 
@@ -53,8 +51,6 @@ def broker_of(settings: Settings) -> Iterator[Broker]:
 
     local = broker.start(settings.data_dir, settings.mqtt_port)
     try:
-        local.wait_ready()
-        log.info("broker_started", kind=local.kind, url=local.url)
         yield Broker(local.url)
     finally:
         local.stop()
