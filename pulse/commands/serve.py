@@ -4,7 +4,6 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from pulse import logs
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.errors import SettingsError
 from pulse.settings import Broker, Settings
@@ -77,11 +76,10 @@ def work(
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the chosen parts in threads until `stop`; an error of one stops all and is raised."""
-    from collector.service import Collector
-
     from api import scheduler as schedules
     from api import server
     from api.context import Context
+    from collector.service import Collector
     from pulse.indicators.online_rate import OnlineRate
 
     settings = parts.settings
