@@ -30,6 +30,15 @@ _RATE: dict[str, Any] = {
 
 ONLINE_RATE: dict[str, Any] = {
     **_RATE,
+    "unit": "devices",
+    "score": {
+        "points": 2.0,
+        "of": 2.0,
+        "full_marks_from": 0.95,
+        "basis": 1.0,
+        "least_basis": 0.95,
+        "assumption": True,
+    },
     "at": "2026-11-23T08:00:00Z",
     "known_at": "2026-11-23T08:00:00.350Z",
     "calculated_at": "2026-11-23T08:00:00.350Z",

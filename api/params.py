@@ -53,6 +53,13 @@ KnownAt = Annotated[
         examples=["2026-11-23T08:00:00Z"],
     ),
 ]
+Community = Annotated[
+    str | None,
+    Query(max_length=64, description="只看这个小区 / of this community only", examples=["xinjinglou"]),
+]
+Kind = Annotated[
+    str | None, Query(max_length=64, description="只看这个类别 / of this kind only", examples=["camera"])
+]
 DeviceId = Annotated[
     str,
     Path(alias="id", max_length=MAX_VALUE, description="设备编号 / id of the device", examples=["cam-017"]),

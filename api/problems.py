@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -88,7 +89,7 @@ def respond(request: Request, problem: Problem) -> Response:
         "status": problem.kind.status,
         "detail": detail or problem.kind.remedy.said(wanted),
         # Without the query, which may hold what must not be repeated into logs.
-        "instance": request.url.path,
+        "instance": quote(request.scope["path"]),
         **problem.members,
     }
     if errors:

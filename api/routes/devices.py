@@ -11,7 +11,7 @@ from api.detail import Asked
 from api.listing import Filters
 from api.models import DevicesAnswer
 from api.negotiate import media_type
-from api.params import At, KnownAt, Moment
+from api.params import At, Community, Kind, KnownAt, Moment
 from api.present import Present
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
@@ -31,7 +31,6 @@ _States = Annotated[
         examples=[["offline", "fault"]],
     ),
 ]
-_Id = Annotated[str | None, Query(max_length=64)]
 
 
 def router(context: Context, present: Present) -> APIRouter:
@@ -55,8 +54,8 @@ def router(context: Context, present: Present) -> APIRouter:
     def devices(
         request: Request,
         states: _States = None,
-        community: _Id = None,
-        kind: _Id = None,
+        community: Community = None,
+        kind: Kind = None,
         q: Annotated[
             str | None,
             Query(

@@ -20,6 +20,7 @@ def router(hub: Hub) -> APIRouter:
 
     @routes.get(
         "/events",
+        status_code=200,
         summary="实时事件 / live events",
         response_class=LiveResponse,
         responses=answers(

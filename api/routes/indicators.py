@@ -8,7 +8,7 @@ from api import examples, params, series
 from api.answers import answers, json
 from api.context import Context
 from api.models import HistoryAnswer, OnlineRateAnswer
-from api.params import At, From, KnownAt, To
+from api.params import At, Community, From, Kind, KnownAt, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
 from pulse.clock import DAY_US
@@ -72,10 +72,8 @@ def router(context: Context) -> APIRouter:
             int,
             Query(ge=60, le=31_536_000, description="点距（秒），60 的倍数 / seconds between points, of 60"),
         ] = _DEFAULT_STEP_S,
-        community: Annotated[
-            str | None, Query(max_length=64, description="只看这个小区 / of it only")
-        ] = None,
-        kind: Annotated[str | None, Query(max_length=64, description="只看这个类别 / of it only")] = None,
+        community: Community = None,
+        kind: Kind = None,
     ) -> Response:
         """每整分钟公布一次、此后不再更改的数值；默认最近 24 小时。
 

@@ -58,7 +58,14 @@ def router(swagger: Path = SWAGGER) -> APIRouter:
         ),
     )
     def problem(
-        slug: Annotated[str, InPath(max_length=params.MAX_VALUE, examples=[INVALID_PARAMETERS.slug])],
+        slug: Annotated[
+            str,
+            InPath(
+                max_length=params.MAX_VALUE,
+                description="type 的末段 / the end of `type`",
+                examples=[INVALID_PARAMETERS.slug],
+            ),
+        ],
     ) -> Response:
         """错误回答中 `type` 指向的说明。What the `type` of a problem points to."""
         kind = KINDS.get(slug)
