@@ -45,7 +45,7 @@ lock: setup-dev ## Write the installed versions to constraints.txt
 	@mv constraints.new constraints.txt
 
 clean: ## Remove what make made; data folders stay
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist api/static/vendor api/frontend/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:
