@@ -220,10 +220,14 @@ class Coverage:
         """We had to discard messages of the present gap that the broker will not send again."""
         return self._lose(DISCARDED, at_us)
 
+    def is_overdue(self, at_us: int) -> bool:
+        """Whether listening can no longer be assumed: a canary has not come back in time."""
+        oldest = self.awaiting_since_us()
+        return self.listening and oldest is not None and at_us - oldest > self._patience_us
+
     def passed(self, at_us: int) -> list[Action]:
         """Time passed: is a canary overdue?"""
-        oldest = self.awaiting_since_us()
-        if not self.listening or oldest is None or at_us - oldest <= self._patience_us:
+        if not self.is_overdue(at_us):
             return []
         self.phase = Phase.DEAF
         return self._open(CANARY_OVERDUE, at_us)

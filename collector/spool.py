@@ -34,6 +34,7 @@ CONSUMERS = (STORED, SNAPSHOT)
 CACHED_MESSAGES = 65_536
 CACHED_BATCHES = 256
 VACUUM_PAGES = 2_000
+PROBE_SHARE = 0.9
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[list[Message], list[Quarantined]])
@@ -70,10 +71,15 @@ class Snapshot(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """A batch whose bytes are not what was written; it is kept aside in the file's table `damaged`."""
+    """A batch whose bytes are not what was written; it is kept aside in the file's table `damaged`.
+
+    What it held was received between `oldest_us` and `written_us`.
+    """
 
     seq: int
     items: int
+    oldest_us: int
+    written_us: int
 
 
 class _Held(NamedTuple):
@@ -110,6 +116,7 @@ class Spool:
         self._damages: list[Damage] = []
         self._next = 0
         self._marks = dict.fromkeys(CONSUMERS, 0)
+        self._stored_on_disk = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = spoolfile.connect(path)
@@ -147,6 +154,18 @@ class Spool:
             self._remember(batch)
             return batch
 
+    def probe(self) -> None:
+        """Return if a batch would be taken now, with some room to spare; raises as `append` does."""
+        with self._lock:
+            if self._bytes > self.max_bytes * PROBE_SHARE:
+                raise SpoolFull(f"the spool {self.path} still holds {self._bytes} of {self.max_bytes} bytes")
+            with self._transaction():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO damaged VALUES (-1, ?, NULL, zeroblob(65536))",
+                    (self._clock.now_us(),),
+                )
+                self._db.execute("DELETE FROM damaged WHERE seq = -1")
+
     def advance(self, consumer: str, seq: int) -> None:
         """The consumer is done with every batch up to and with `seq`; on disk with the next `trim`."""
         with self._lock:
@@ -159,11 +178,13 @@ class Spool:
         """
         with self._lock:
             passed = min(self._marks.values())
-            leaving = []
+            leaving: list[_Held] = []
             for held in self._held:
                 if held.seq > passed or held.written_us >= keep_from_us:
                     break
                 leaving.append(held)
+            if not leaving and self._marks[STORED] == self._stored_on_disk:
+                return 0
             with self._transaction():
                 self._db.executemany(
                     "INSERT INTO mark VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq",
@@ -171,6 +192,7 @@ class Spool:
                 )
                 if leaving:
                     self._db.execute("DELETE FROM batch WHERE seq <= ?", (leaving[-1].seq,))
+            self._stored_on_disk = self._marks[STORED]
             for held in leaving:
                 self._held.popleft()
                 self._bytes -= held.size
@@ -290,6 +312,7 @@ class Spool:
             covered = self._db.execute("SELECT seq FROM snapshot").fetchone()
         self._bytes = sum(held.size for held in self._held)
         self._marks |= {STORED: marks.get(STORED, 0), SNAPSHOT: covered[0] if covered else 0}
+        self._stored_on_disk = self._marks[STORED]
         newest = self._held[-1].seq if self._held else 0
         self._next = max(newest, *self._marks.values()) + 1
         if self._next == 1:
@@ -308,10 +331,11 @@ class Spool:
                 (self._clock.now_us(), seq),
             )
             self._db.execute("DELETE FROM batch WHERE seq = ?", (seq,))
-        kept = [held for held in self._held if held.seq != seq]
-        self._bytes -= sum(held.size for held in self._held if held.seq == seq)
-        self._held = deque(kept)
-        self._damages.append(Damage(seq, count))
+        for held in self._held:
+            if held.seq == seq:
+                self._bytes -= held.size
+                self._damages.append(Damage(seq, count, held.oldest_us, held.written_us))
+        self._held = deque(held for held in self._held if held.seq != seq)
         log.error("spool_batch_damaged", path=str(self.path), batch=seq, items=count)
 
     def _salvage(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:

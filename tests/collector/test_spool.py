@@ -179,7 +179,7 @@ def test_a_damaged_batch_is_set_aside_and_reported(path: Path) -> None:
     raw(path, f"UPDATE batch SET body = CAST(x'00' || substr(body, 2) AS BLOB) WHERE seq = {second.seq}")
     reopened = opened(path)
     assert reopened.read_after(0) == [first, third]
-    assert reopened.damages() == [(second.seq, 1)]
+    assert reopened.damages() == [(second.seq, 1, NOON_US, NOON_US)]
     assert reopened.damages() == []
     assert reopened.depth().batches == 2
     reopened.close()

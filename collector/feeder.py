@@ -1,0 +1,150 @@
+"""From the spool to the telemetry store, in a thread of its own: the store may be slow or away for hours."""
+
+import threading
+from collections.abc import Sequence
+
+from collector import metrics
+from collector.spool import STORED, Spool
+from pulse import logs
+from pulse.clock import SECOND_US, Clock
+from pulse.errors import StoreRejected, StoreUnavailable
+from pulse.messages import Channel, Message, Quarantined
+from pulse.stores.base import TelemetryStore, TransitionPoint
+from pulse.stores.relational import events, meta, quarantine
+from pulse.stores.relational.database import Database
+
+log = logs.get(__name__)
+
+BATCHES_AT_ONCE = 32
+TRANSITIONS_AT_ONCE = 1_000
+IDLE_S = 0.25
+TRANSITIONS_S = 1.0
+LONGEST_WAIT_S = 10.0
+CURSOR_KEY = "transitions_in_telemetry"
+
+
+class Feeder:
+    """Drains the spool; what the store refuses for good goes to quarantine and holds up nothing."""
+
+    def __init__(self, spool: Spool, store: TelemetryStore, db: Database, clock: Clock) -> None:
+        self._spool = spool
+        self._store = store
+        self._db = db
+        self._clock = clock
+        self._answering = False
+        self._opened = False
+        self._cursor: int | None = None
+        self._next_transitions_s = 0.0
+
+    def store_answers(self) -> bool:
+        """Whether the telemetry store took the last thing that it was given."""
+        return self._answering
+
+    def run(self, stop: threading.Event) -> None:
+        """Feed until `stop` is set; what is left stays in the spool."""
+        wait_s = IDLE_S
+        while not stop.is_set():
+            try:
+                if not self._opened:
+                    self._store.open()
+                    self._opened = True
+                busy = self.feed()
+                self._answering = True
+                self._feed_transitions()
+            except StoreUnavailable as error:
+                self._failed(error, wait_s)
+            except Exception:
+                log.exception("feeding_failed", retry_s=wait_s)
+                self._answering = False
+            else:
+                wait_s = IDLE_S
+                if not busy:
+                    stop.wait(IDLE_S)
+                continue
+            metrics.STORE_FAILURES.inc()
+            stop.wait(wait_s)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def feed(self) -> bool:
+        """Give the store the next batches; whether there were any. Raises `StoreUnavailable`."""
+        batches = self._spool.read_after(self._spool.mark(STORED), limit=BATCHES_AT_ONCE)
+        if batches:
+            messages = [message for batch in batches for message in batch.messages]
+            if messages:
+                self._give(messages)
+            self._spool.advance(STORED, batches[-1].seq)
+        depth = self._spool.depth()
+        metrics.SPOOL_MESSAGES.set(depth.messages)
+        metrics.SPOOL_BYTES.set(depth.bytes)
+        age_us = 0 if depth.oldest_us is None else self._clock.now_us() - depth.oldest_us
+        metrics.SPOOL_AGE.set(age_us / SECOND_US)
+        return bool(batches)
+
+    def _give(self, messages: Sequence[Message]) -> None:
+        """Store messages; a batch that the store rejects as a whole is halved until the culprit is alone."""
+        try:
+            written = self._store.write_messages(messages)
+        except StoreRejected as error:
+            if len(messages) == 1:
+                self._bury([(messages[0], str(error))])
+                return
+            half = len(messages) // 2
+            self._give(messages[:half])
+            self._give(messages[half:])
+            return
+        metrics.STORED.inc(written.stored)
+        if written.refused:
+            self._bury([(messages[position], reason) for position, reason in written.refused])
+
+    def _bury(self, refused: Sequence[tuple[Message, str]]) -> None:
+        metrics.REFUSED.inc(len(refused))
+        log.error("messages_refused_by_store", count=len(refused), reason=refused[0][1])
+        items = [
+            (m.order, Quarantined(m.observed_us, "refused_by_store", reason[:500], _topic(m), b"", 0))
+            for m, reason in refused
+        ]
+        with self._db.write() as connection:
+            quarantine.put(connection, items)
+
+    def _feed_transitions(self) -> None:
+        """Give the store the transitions since the last time, from the table of events."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._next_transitions_s:
+            return
+        with self._db.read() as connection:
+            if self._cursor is None:
+                self._cursor = int(meta.get(connection, CURSOR_KEY) or 0)
+            found = events.after(connection, self._cursor, TRANSITIONS_AT_ONCE)
+        if len(found) < TRANSITIONS_AT_ONCE:
+            self._next_transitions_s = now_s + TRANSITIONS_S
+        if not found:
+            return
+        points = [
+            TransitionPoint(
+                device=event.body["device"],
+                community=event.body["community"],
+                kind=event.body["kind"],
+                at_us=event.at_us,
+                recorded_us=event.recorded_us,
+                before=event.body["before"],
+                after=event.body["after"],
+                cause=event.body["cause"],
+            )
+            for event in found
+            if event.topic == "transition"
+        ]
+        if points:
+            self._store.write_transitions(points)
+        with self._db.write() as connection:
+            meta.put(connection, CURSOR_KEY, str(found[-1].id))
+        self._cursor = found[-1].id
+
+    def _failed(self, error: StoreUnavailable, wait_s: float) -> None:
+        if self._answering:
+            log.warning("store_unavailable", error=str(error), retry_s=wait_s)
+        self._answering = False
+
+
+def _topic(message: Message) -> str:
+    channel = "heartbeat" if message.channel is Channel.HEARTBEAT else "status"
+    return f"community/{message.community}/{message.kind}/{message.device}/{channel}"

@@ -1,0 +1,351 @@
+"""From the broker to the spool: decode, quarantine, batch, commit, acknowledge. Runs in the link's thread.
+
+It also asks the canary, drives the coverage machine, and tells the ledger's thread how far it has come.
+"""
+
+import queue
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from collector import coverage, metrics
+from collector.coverage import Action, Coverage, Phase
+from collector.dialects import native
+from collector.mqtt import DROPPED_TOPIC, Link, Received
+from collector.redeliveries import Redeliveries
+from collector.spool import Spool
+from pulse import logs
+from pulse.clock import MINUTE_US, SECOND_US, Clock
+from pulse.errors import Refused, StoreUnavailable
+from pulse.ledger.evidence import is_trusted
+from pulse.ledger.model import Blind, Device, Evidence
+from pulse.messages import MAX_QUARANTINED_BYTES, Message, Quarantined
+from pulse.settings import Settings
+
+log = logs.get(__name__)
+
+LATE_US = MINUTE_US
+LEAST_PATIENCE_S = 15.0
+TELL_EVERY_S = 0.1
+PROBE_EVERY_S = 1.0
+ENOUGH_UNACKNOWLEDGED = 16
+"""Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
+
+_DROPPED = DROPPED_TOPIC.encode()
+
+
+class Told(NamedTuple):
+    """How far the intake has come: all that was received before `through_us` is in batches up to `seq`."""
+
+    seq: int
+    through_us: int
+    listening: bool
+    actions: list[Action]
+
+
+class _Pending:
+    """What was received and is not durable yet."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.quarantined: list[Quarantined] = []
+        self.doubted: set[str] = set()
+        self.mids: list[int] = []
+        self.canaries: list[int] = []
+        self.unacknowledgeable = 0
+        self.since_s: float | None = None
+        self.earliest_us: int | None = None
+        self.latest_live_us: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.since_s is not None
+
+    def items(self) -> int:
+        return len(self.messages) + len(self.quarantined)
+
+
+class Intake:
+    """The link's handler. `registry` may be replaced by any thread; the rest belongs to the link's."""
+
+    def __init__(self, settings: Settings, spool: Spool, clock: Clock) -> None:
+        self.link: Link
+        self.told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self.registry: Mapping[str, Device] = {}
+        interval_s = settings.canary_interval_s
+        self._interval_s = interval_s
+        self._patience_s = max(2 * interval_s, LEAST_PATIENCE_S)
+        self.coverage = Coverage(round(self._patience_s * SECOND_US))
+        self._settings = settings
+        self._backlog_us = round(settings.backlog_lateness_s * SECOND_US)
+        self._spool = spool
+        self._clock = clock
+        self._redeliveries = Redeliveries()
+        self._pending = _Pending()
+        self._nonce = secrets.token_hex(8)
+        self._canary = 0
+        self._next_canary_s = 0.0
+        self._heard_s = 0.0
+        self._next_tell_s = 0.0
+        self._next_probe_s: float | None = None
+        self._end_cause = coverage.NO_CONNECTION
+        self._lost = 0
+        self._warned = False
+
+    # -- before the link runs ------------------------------------------------------------------------
+
+    def remember(self, messages: Iterable[Message], still_open: Blind | None) -> None:
+        """Take up what an earlier process received last: redeliveries, and doubts of a gap still open."""
+        for message in messages:
+            if not message.retained:
+                self._redeliveries.remember(message)
+            in_gap = still_open is not None and message.observed_us >= still_open.recorded
+            if in_gap and self._is_doubtful(message):
+                self.coverage.doubted(message.device)
+
+    def begin(
+        self, start_us: int | None, proved_us: int, still_open: Blind | None, dropped: int | None
+    ) -> None:
+        """Take up the coverage that an earlier process left."""
+        now_us = self._clock.now_us()
+        self._tell(self.coverage.started(start_us, proved_us, still_open, dropped, now_us), now_us)
+
+    def stopping(self) -> None:
+        """The next end of the connection is wanted."""
+        self._end_cause = coverage.STOPPED
+
+    # -- the link's handler --------------------------------------------------------------------------
+
+    def connected(self, session_present: bool) -> None:
+        """The broker accepted us."""
+        metrics.CONNECTIONS.inc()
+        self._heard_s = self._clock.monotonic_s()
+        now_us = self._clock.now_us()
+        self._tell(self.coverage.connected(session_present, now_us), now_us)
+
+    def subscribed(self) -> None:
+        """The subscriptions stand: prove it."""
+        self._send_canary()
+
+    def received(self, message: Received) -> None:
+        """Decode one message into the batch, or quarantine it."""
+        pending = self._pending
+        self._heard_s = self._clock.monotonic_s()
+        if pending.since_s is None:
+            pending.since_s = self._heard_s
+        if message.qos:
+            pending.mids.append(message.mid)
+        else:
+            pending.unacknowledgeable += 1
+        if message.topic == self.link.canary_topic.encode():
+            number = self._canary_number(message.payload)
+            if number is not None:
+                pending.canaries.append(number)
+                self._flush()
+            return
+        if message.topic == _DROPPED:
+            self._count_dropped(message)
+            return
+        metrics.RECEIVED.inc()
+        if pending.earliest_us is None:
+            pending.earliest_us = message.observed_us
+        try:
+            self._take(message)
+        except Refused as refused:
+            self._quarantine(message, refused.reason, refused.detail)
+        except Exception as error:
+            log.exception("decoding_failed", topic=_shown(message.topic))
+            self._quarantine(message, "decoding_failed", repr(error))
+        if pending.items() >= self._settings.batch_max_messages:
+            self._flush()
+
+    def disconnected(self) -> None:
+        """The connection is gone: keep what it brought, and note the gap."""
+        self._flush()
+        self._pending = _Pending()
+        now_us = self._clock.now_us()
+        actions = self.coverage.disconnected(now_us, self._end_cause)
+        if self._lost:
+            metrics.DISCARDED.inc(self._lost)
+            self._lost = 0
+            actions += self.coverage.discarded(now_us)
+        if self._end_cause != coverage.STOPPED:
+            self._end_cause = coverage.NO_CONNECTION
+        self._tell(actions, now_us)
+
+    def turn(self, quiet: bool) -> float:
+        """Commit what is due, ask the canary, tell how far we are; seconds until the next time."""
+        now_s = self._clock.monotonic_s()
+        pending = self._pending
+        delay_s = self._settings.batch_max_delay_ms / 1000
+        due_s = TELL_EVERY_S
+        if pending.since_s is not None:
+            waited_s = now_s - pending.since_s
+            if waited_s >= delay_s or (quiet and len(pending.mids) >= ENOUGH_UNACKNOWLEDGED):
+                self._flush()
+            else:
+                due_s = min(due_s, delay_s - waited_s)
+        if self._next_probe_s is not None and now_s >= self._next_probe_s:
+            self._probe(now_s)
+        now_us = self._clock.now_us()
+        if self.coverage.is_overdue(now_us):
+            # What is recorded of coverage must not be ahead of the messages that came before.
+            self._flush()
+        actions = self.coverage.passed(now_us)
+        if self.link.joined and now_s >= self._next_canary_s:
+            self._send_canary()
+        self._watch(now_s, now_us)
+        if actions or now_s >= self._next_tell_s:
+            self._next_tell_s = now_s + TELL_EVERY_S
+            self._tell(actions, now_us)
+        return due_s
+
+    # -- messages ------------------------------------------------------------------------------------
+
+    def _take(self, received: Received) -> None:
+        try:
+            topic = received.topic.decode()
+        except UnicodeDecodeError as error:
+            raise Refused("not_utf8", f"the topic: {error}") from None
+        message = native.decode(
+            topic,
+            received.payload,
+            observed_us=received.observed_us,
+            retained=received.retained,
+            queued=not self.coverage.listening,
+            max_bytes=self._settings.max_payload_bytes,
+        )
+        device = self.registry.get(message.device)
+        if device is not None and (device.community, device.kind) != (message.community, message.kind):
+            raise Refused("wrong_place", f"registered in {device.community} as {device.kind}")
+        kept = self._redeliveries.admit(message, redelivered=received.redelivered)
+        if kept is None:
+            metrics.DUPLICATES.inc()
+            return
+        if kept.measured_us is not None and kept.observed_us - kept.measured_us > LATE_US:
+            metrics.LATE.inc()
+        self._pending.messages.append(kept)
+        if self._is_doubtful(kept):
+            self._pending.doubted.add(kept.device)
+        elif not kept.queued and not kept.retained:
+            self._pending.latest_live_us = kept.observed_us
+
+    def _is_doubtful(self, message: Message) -> bool:
+        """Whether it is a queued beat without a trusted time (rule 3)."""
+        if not message.queued or message.retained or message.evidence is Evidence.OFFLINE:
+            return False
+        device, measured_us = self.registry.get(message.device), message.measured_us
+        if device is None:
+            return False
+        return measured_us is None or not is_trusted(
+            device, measured_us, message.observed_us, self._backlog_us
+        )
+
+    def _quarantine(self, message: Received, reason: str, detail: str) -> None:
+        metrics.QUARANTINED.labels(reason).inc()
+        self._pending.quarantined.append(
+            Quarantined(
+                message.observed_us,
+                reason,
+                detail[:500],
+                _shown(message.topic),
+                message.payload[:MAX_QUARANTINED_BYTES],
+                len(message.payload),
+            )
+        )
+
+    def _flush(self) -> bool:
+        """Commit the batch, then acknowledge it, then let its canaries count."""
+        pending = self._pending
+        if not pending:
+            return True
+        if pending.items():
+            try:
+                self._spool.append(pending.messages, pending.quarantined)
+            except StoreUnavailable as error:
+                self._stall(str(error))
+                return False
+            metrics.BATCHES.inc()
+            metrics.ACCEPTED.inc(len(pending.messages))
+        self._pending = _Pending()
+        self.link.acknowledge(self.link.epoch, pending.mids)
+        now_us = self._clock.now_us()
+        actions: list[Action] = []
+        if pending.latest_live_us is not None:
+            actions += self.coverage.heard(pending.latest_live_us)
+        for device in pending.doubted:
+            actions += self.coverage.doubted(device)
+        for number in pending.canaries:
+            sent_us = self.coverage.awaiting_since_us()
+            if sent_us is not None:
+                metrics.CANARY_ROUND_TRIP.observe((now_us - sent_us) / SECOND_US)
+            actions += self.coverage.canary_returned(number, now_us)
+        self._tell(actions, now_us)
+        return True
+
+    # -- a spool that takes nothing ------------------------------------------------------------------
+
+    def _stall(self, reason: str) -> None:
+        """Acknowledge nothing and leave: the broker keeps for us what we cannot."""
+        metrics.SPOOL_STALLS.inc()
+        log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
+        self._lost += self._pending.unacknowledgeable
+        self._pending = _Pending()
+        self._end_cause = coverage.SPOOL_STALLED
+        self._next_probe_s = self._clock.monotonic_s() + PROBE_EVERY_S
+        self.link.hold(True)
+
+    def _probe(self, now_s: float) -> None:
+        try:
+            self._spool.probe()
+        except StoreUnavailable:
+            self._next_probe_s = now_s + PROBE_EVERY_S
+            return
+        log.info("spool_recovered")
+        self._next_probe_s = None
+        self.link.hold(False)
+
+    # -- the canary ----------------------------------------------------------------------------------
+
+    def _send_canary(self) -> None:
+        self._canary += 1
+        now_us = self._clock.now_us()
+        self._next_canary_s = self._clock.monotonic_s() + self._interval_s
+        self.coverage.canary_sent(self._canary, now_us)
+        self.link.send_canary(f"{self._nonce} {self._canary}".encode())
+
+    def _canary_number(self, payload: bytes) -> int | None:
+        """The number of a canary of this process; one of an earlier process in the backlog proves nothing."""
+        nonce, _, number = payload.partition(b" ")
+        return int(number) if nonce == self._nonce.encode() and number.isdigit() else None
+
+    def _watch(self, now_s: float, now_us: int) -> None:
+        """Leave a connection on which nothing moves although a canary is out for long."""
+        sent_us = self.coverage.awaiting_since_us()
+        if sent_us is None or now_us - sent_us <= self._patience_s * SECOND_US:
+            self._warned = self._warned and not self.coverage.listening
+            return
+        if not self._warned:
+            self._warned = True
+            log.error(
+                "canary_missing",
+                topic=self.link.canary_topic,
+                action="the broker is stuck, or its access rules keep us from this topic",
+            )
+        if now_s - self._heard_s > self._patience_s and self.coverage.phase is not Phase.AWAY:
+            self.link.drop("the canary did not come back")
+
+    def _count_dropped(self, message: Received) -> None:
+        text = message.payload.strip()
+        if text.isdigit() and len(text) < 18:
+            self._flush()
+            now_us = self._clock.now_us()
+            self._tell(self.coverage.counted_dropped(int(text), now_us), now_us)
+
+    def _tell(self, actions: list[Action], now_us: int) -> None:
+        pending_us = self._pending.earliest_us
+        through_us = now_us if pending_us is None else pending_us
+        self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
+
+
+def _shown(topic: bytes) -> str:
+    return topic[:1024].decode("utf-8", "backslashreplace")

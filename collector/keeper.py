@@ -1,0 +1,389 @@
+"""From the spool to the database: the ledger's thread.
+
+It follows what the intake tells: applies the batches, obeys the coverage machine, lets time pass, and
+writes each step in one transaction together with the watermark that covers it. A step that the database
+does not take is tried again until it does; meanwhile the spool grows and nothing is lost.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from collector import metrics, recovery
+from collector.archive import Archive
+from collector.coverage import Record
+from collector.intake import Intake, Told
+from collector.publisher import REPEAT_S, Publisher
+from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
+from collector.recovery import Books
+from collector.spool import Batch, Spool
+from collector.steady import SteadyClock
+from pulse import logs
+from pulse.clock import MINUTE_US, SECOND_US, to_iso
+from pulse.errors import PulseError, StoreUnavailable
+from pulse.ledger.engine import Engine, Outcome
+from pulse.ledger.model import Blind, Device
+from pulse.messages import Message
+from pulse.settings import Settings
+from pulse.stores.base import TelemetryStore
+from pulse.stores.relational import registry
+from pulse.stores.relational.coverage import Watermark
+from pulse.stores.relational.database import Database
+
+log = logs.get(__name__)
+
+STEP_MESSAGES = 20_000
+WATERMARK_S = 1.0
+REGISTRY_S = 1.0
+SNAPSHOT_S = 10.0
+INDICATOR_S = 0.5
+DISCOVERED_AGAIN_US = MINUTE_US
+KEEP_SPOOLED_US = 30 * SECOND_US
+"""What is this recent the broker may still deliver again after a restart."""
+MOST_PUBLISHED_AT_START = 20_000
+MOST_POSTPONED = 200_000
+MOST_STRANGERS = 100_000
+RECENT_BATCHES = 5_000
+
+
+class Keeper:
+    """Owns the engine. `prepare` once, then `run`; both in one thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        store: TelemetryStore,
+        spool: Spool,
+        archive: Archive,
+        intake: Intake,
+        publisher: Publisher,
+        clock: SteadyClock,
+        session: str,
+    ) -> None:
+        self._settings = settings
+        self._db = db
+        self._store = store
+        self._spool = spool
+        self._archive = archive
+        self._intake = intake
+        self._publisher = publisher
+        self._clock = clock
+        self._session = session
+        self._engine: Engine
+        self._books: Books
+        self._devices: dict[str, Device] = {}
+        self._applied = 0
+        self._through_us = 0
+        self._listening = False
+        self._waiting: deque[Told] = deque()
+        self._postponed: list[Message] = []
+        self._discovered: dict[str, int] = {}
+        self._changed = True
+        self._blind_counted_us: int | None = None
+        self._due = dict.fromkeys(("watermark", "registry", "snapshot", "indicator", "repeat"), 0.0)
+
+    # -- starting ------------------------------------------------------------------------------------
+
+    def prepare(self, stop: threading.Event) -> bool:
+        """Bring the ledger to where the last process left it; False if stopped before."""
+        wait_s = 0.2
+        while not stop.is_set():
+            try:
+                self._recover()
+            except StoreUnavailable as error:
+                log.warning("waiting_to_start", error=str(error), retry_s=wait_s)
+                stop.wait(wait_s)
+                wait_s = min(wait_s * 2, 5.0)
+            else:
+                self._hand_over()
+                return True
+        return False
+
+    def _recover(self) -> None:
+        with self._db.read() as connection:
+            self._books = recovery.read_books(connection, self._settings)
+            self._take_registry()
+            found = recovery.restored(self._spool.load_snapshot(), self._books, self._archive, self._settings)
+            if found is None:
+                self._engine, self._through_us = recovery.rebuilt(
+                    connection, self._store, self._books, self._archive, self._settings
+                )
+                self._applied = 0
+            else:
+                self._engine, self._through_us, self._applied = found
+        self._postponed.clear()
+        log.info(
+            "ledger_restored",
+            devices=len(self._books.devices),
+            from_snapshot=found is not None,
+            through=to_iso(self._through_us),
+        )
+
+    def _hand_over(self) -> None:
+        """Give the intake what the last process knew of coverage and of the messages received last."""
+        books = self._books
+        with self._db.read() as connection:
+            proof = recovery.read_proof(connection)
+        still_open = next((b for b in books.blinds if is_open(b)), None)
+        proved_us, dropped = (proof.at_us, proof.dropped) if proof else (books.start_us or 0, None)
+        ahead_us = self._clock.not_before(max(books.through_us or 0, self._through_us, proved_us))
+        if ahead_us > SECOND_US:
+            log.error(
+                "clock_behind",
+                seconds=round(ahead_us / SECOND_US, 1),
+                consequence="times run ahead of the host's clock until it has caught up",
+            )
+        self._intake.begin(books.start_us, proved_us, still_open, dropped)
+        seq = max(0, self._spool.last_seq() - RECENT_BATCHES)
+        while batches := self._spool.read_after(seq, limit=64):
+            for batch in batches:
+                self._intake.remember(batch.messages, still_open)
+            seq = batches[-1].seq
+
+    # -- running -------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the intake until `stop` is set and nothing is left to do."""
+        if len(self._devices) <= MOST_PUBLISHED_AT_START:
+            self._publish_all()
+        while True:
+            self._collect(0.2)
+            if not self._waiting:
+                if stop.is_set():
+                    break
+                continue
+            try:
+                self._step(self._waiting[0])
+            except StoreUnavailable as error:
+                metrics.DATABASE_FAILURES.inc()
+                log.warning("database_unavailable", error=str(error))
+                if stop.is_set():
+                    return
+                self._again(stop, 1.0)
+            except Exception:
+                metrics.LEDGER_FAILURES.inc()
+                log.exception("ledger_failed", action="rebuilding it from its snapshot")
+                if stop.is_set():
+                    return
+                self._again(stop, 5.0)
+            else:
+                self._waiting.popleft()
+                self._housekeeping()
+        self._save_snapshot()
+
+    def _again(self, stop: threading.Event, wait_s: float) -> None:
+        """The engine may be in the middle of something: bring it back to its snapshot before trying again."""
+        while not stop.wait(wait_s):
+            try:
+                self._recover()
+            except PulseError as error:
+                log.warning("waiting_for_stores", error=str(error))
+            else:
+                return
+
+    def _collect(self, wait_s: float) -> None:
+        """Take what the intake told; news without actions are covered by the next."""
+        try:
+            told = self._intake.told.get(timeout=0 if self._waiting else wait_s)
+            while True:
+                if self._waiting and not self._waiting[-1].actions and not told.actions:
+                    self._waiting.pop()
+                self._waiting.append(told)
+                told = self._intake.told.get_nowait()
+        except queue.Empty:
+            return
+
+    def _step(self, told: Told) -> None:
+        """Catch up with what was told, and write it down."""
+        while self._applied < told.seq:
+            batches = self._read(told.seq)
+            if not batches:
+                break
+            last = batches[-1]
+            if last.seq >= told.seq:
+                self._advance(batches, told)
+                return
+            step = self._apply(batches, last.written_us)
+            self._write(step, None)
+            self._applied = last.seq
+        self._advance([], told)
+
+    def _read(self, until: int) -> list[Batch]:
+        chosen: list[Batch] = []
+        count = 0
+        for batch in self._spool.read_after(self._applied, limit=64):
+            if batch.seq > until or (chosen and count + len(batch.messages) > STEP_MESSAGES):
+                break
+            chosen.append(batch)
+            count += len(batch.messages)
+        return chosen
+
+    def _advance(self, batches: Sequence[Batch], told: Told) -> None:
+        """The last batches, what became known of coverage, and time itself: one transaction."""
+        now_us = max(told.through_us, self._through_us)
+        # Judged as of its own time: after a pause, deadlines that passed meanwhile wait for what is known
+        # of coverage by now.
+        step = self._apply(batches, min(batches[-1].written_us, now_us) if batches else self._through_us)
+        fresh = self._changed_registry()
+        if fresh is not None:
+            step.add(self._register(fresh, now_us))
+        if tells_coverage(told.actions):
+            start_us, blinds = obeyed(self._books, told.actions)
+            self._books = self._books._replace(start_us=start_us, blinds=blinds)
+        if tells_coverage(told.actions) or fresh is not None:
+            step.add(self._engine.set_coverage(self._books.start_us, self._books.blinds, now_us))
+        step.add(self._engine.sweep(now_us))
+        step.actions.extend(told.actions)
+        self._write(step, told._replace(through_us=now_us))
+        self._applied = max(self._applied, told.seq)
+        self._through_us = now_us
+        self._listening = told.listening
+        self._observe(step, now_us)
+
+    def _apply(self, batches: Sequence[Batch], now_us: int) -> Step:
+        """Let the engine take the messages; those that need a store that does not answer wait."""
+        messages = [message for batch in batches for message in batch.messages]
+        ready, waiting = [], []
+        for message in (*self._postponed, *messages):
+            device = self._devices.get(message.device)
+            if device is None or self._archive.can_answer(device, message):
+                ready.append(message)
+            else:
+                waiting.append(message)
+        if len(waiting) > MOST_POSTPONED:
+            raise StoreUnavailable(f"{len(waiting)} late messages wait for the telemetry store")
+        outcome = self._engine.apply(ready, now_us)
+        self._archive.remember(ready)
+        self._postponed = waiting
+        strangers = [message for message in messages if message.device not in self._devices]
+        metrics.UNREGISTERED.inc(len(strangers))
+        return Step(
+            list(outcome.rebuilt),
+            list(outcome.runs),
+            list(outcome.transitions),
+            [item for batch in batches for item in batch.quarantined],
+            self._newly_discovered(strangers),
+            [],
+        )
+
+    def _newly_discovered(self, strangers: Sequence[Message]) -> list[Message]:
+        chosen = {}
+        for message in strangers:
+            if message.observed_us - self._discovered.get(message.device, 0) >= DISCOVERED_AGAIN_US:
+                chosen[message.device] = message
+        if len(self._discovered) > MOST_STRANGERS:
+            self._discovered.clear()
+        self._discovered.update({device: message.observed_us for device, message in chosen.items()})
+        return list(chosen.values())
+
+    # -- writing -------------------------------------------------------------------------------------
+
+    def _write(self, step: Step, told: Told | None) -> None:
+        now_s = self._clock.monotonic_s()
+        self._changed = self._changed or bool(step.transitions)
+        figures = self._engine.counts() if self._changed and now_s >= self._due["indicator"] else None
+        if not any(step) and figures is None and now_s < self._due["watermark"]:
+            return
+        mark = None
+        if told is not None:
+            mark = Watermark(told.through_us, told.listening, self._clock.now_us(), self._session)
+        at_us = self._through_us if told is None else told.through_us
+        with self._db.write() as connection:
+            write(connection, step, self._devices, self._books, figures, mark, at_us)
+        self._due["watermark"] = now_s + WATERMARK_S
+        if figures is not None:
+            self._changed = False
+            self._due["indicator"] = now_s + INDICATOR_S
+            self._publish_indicator(figures, at_us)
+
+    # -- beside the steps ----------------------------------------------------------------------------
+
+    def _housekeeping(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._due["repeat"]:
+            self._due["repeat"] = now_s + REPEAT_S
+            self._publish_indicator(self._engine.counts(), self._through_us)
+        if now_s >= self._due["snapshot"]:
+            self._due["snapshot"] = now_s + SNAPSHOT_S
+            self._save_snapshot()
+        self._watch_clock()
+        for damage in self._spool.damages():
+            lost = Blind(damage.oldest_us, damage.written_us, self._through_us, cause="spool_damaged")
+            self._waiting.appendleft(Told(self._applied, self._through_us, self._listening, [Record(lost)]))
+
+    def _save_snapshot(self) -> None:
+        if self._postponed:
+            return
+        try:
+            self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)
+            # While a backlog is being drained its messages stay, so that a crash forgets no doubt of it.
+            self._spool.trim(self._clock.now_us() - KEEP_SPOOLED_US if self._listening else 0)
+        except StoreUnavailable as error:
+            log.warning("snapshot_not_saved", error=str(error))
+
+    def _changed_registry(self) -> Books | None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._due["registry"]:
+            return None
+        self._due["registry"] = now_s + REGISTRY_S
+        with self._db.read() as connection:
+            if registry.version(connection) == self._books.version:
+                return None
+            fresh = recovery.read_books(connection, self._settings)
+        log.info("registry_changed", devices=len(fresh.devices))
+        return fresh
+
+    def _register(self, fresh: Books, now_us: int) -> Outcome:
+        """Take a changed registry; what new devices said lately counts from now on."""
+        known = self._devices
+        self._books = fresh
+        self._take_registry()
+        outcome = self._engine.set_registry(fresh.devices, fresh.maintenance, now_us)
+        said = [m for device in self._devices if device not in known for m in self._archive.recent(device)]
+        later = self._engine.apply(sorted(said, key=lambda m: m.order), now_us)
+        return Outcome(
+            outcome.runs + later.runs,
+            outcome.rebuilt + later.rebuilt,
+            outcome.transitions + later.transitions,
+        )
+
+    def _take_registry(self) -> None:
+        self._devices = {device.id: device for device in self._books.devices}
+        self._intake.registry = self._devices
+
+    def _watch_clock(self) -> None:
+        metrics.CLOCK_DRIFT.set(self._clock.drift_us() / SECOND_US)
+        skipped = self._clock.follow()
+        if skipped is None:
+            return
+        metrics.CLOCK_STEPS.inc()
+        before_us, after_us = skipped
+        log.error(
+            "clock_stepped",
+            seconds=round((after_us - before_us) / SECOND_US, 1),
+            consequence="the skipped time counts as blind",
+        )
+        blind = Blind(before_us, after_us, after_us, cause="clock_step")
+        self._waiting.appendleft(Told(self._applied, after_us, self._listening, [Record(blind)]))
+
+    def _observe(self, step: Step, now_us: int) -> None:
+        metrics.LISTENING.set(self._listening)
+        if self._blind_counted_us is not None and not self._listening:
+            metrics.BLIND_SECONDS.inc(max(0, now_us - self._blind_counted_us) / SECOND_US)
+        self._blind_counted_us = now_us
+        for change in step.transitions:
+            if change.cause == "deadline_passed":
+                metrics.DETECTION_LAG.observe(max(0, now_us - change.at) / SECOND_US)
+            self._publisher.transition(change)
+
+    def _publish_all(self) -> None:
+        for device in self._devices:
+            status = self._engine.status(device)
+            if status is not None:
+                self._publisher.status(device, status)
+
+    def _publish_indicator(self, figures: AllFigures, at_us: int) -> None:
+        whole, by_community = summed(figures)
+        self._publisher.indicator(whole, by_community, at_us)

@@ -1,0 +1,152 @@
+"""The ledger at the start of the process: from its snapshot, or from what the databases have."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from collector.archive import Archive
+from collector.spool import Snapshot
+from pulse import logs
+from pulse.clock import MINUTE_US, SECOND_US
+from pulse.errors import BadInput
+from pulse.ledger.engine import Engine
+from pulse.ledger.evidence import Heard, Piece, pieces
+from pulse.ledger.model import FOREVER, Blind, Device, Evidence, Maintenance, Run
+from pulse.ledger.tail import Tail
+from pulse.messages import Message
+from pulse.settings import Settings
+from pulse.stores.base import TelemetryStore
+from pulse.stores.relational import coverage, intervals, maintenance, meta, registry
+
+log = logs.get(__name__)
+
+PROVED_KEY = "coverage_proved"
+
+
+class Books(NamedTuple):
+    """What the database says, apart from evidence."""
+
+    version: int
+    devices: list[Device]
+    maintenance: list[Maintenance]
+    start_us: int | None
+    blinds: list[Blind]
+    through_us: int | None
+    """Until when an earlier process wrote everything down."""
+
+
+class Proof(msgspec.Struct):
+    """Until when listening was proved, and the broker's count of dropped messages then."""
+
+    at_us: int
+    dropped: int | None
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    through_us: int
+    ledger: bytes
+
+
+def read_books(connection: Connection, settings: Settings) -> Books:
+    """Everything the engine is told of the world."""
+    mark = coverage.watermark(connection)
+    return Books(
+        registry.version(connection),
+        registry.ledger_devices(connection, default_timeout_s=settings.default_timeout_s),
+        maintenance.entries(connection),
+        coverage.start_us(connection),
+        [blind for _, blind in coverage.entries(connection)],
+        None if mark is None else mark.through_us,
+    )
+
+
+def read_proof(connection: Connection) -> Proof | None:
+    """What `write_proof` wrote last."""
+    text = meta.get(connection, PROVED_KEY)
+    return None if text is None else msgspec.json.decode(text, type=Proof)
+
+
+def write_proof(connection: Connection, proof: Proof) -> None:
+    """Note until when listening was proved."""
+    meta.put(connection, PROVED_KEY, msgspec.json.encode(proof).decode())
+
+
+def saved(engine: Engine, through_us: int) -> bytes:
+    """A snapshot for the spool."""
+    return msgspec.msgpack.encode(_Saved(through_us, engine.snapshot()))
+
+
+def restored(
+    snapshot: Snapshot | None, books: Books, archive: Archive, settings: Settings
+) -> tuple[Engine, int, int] | None:
+    """The engine of a snapshot, the time that it was swept to and the last batch in it; None without one."""
+    if snapshot is None:
+        return None
+    try:
+        content = msgspec.msgpack.decode(snapshot.body, type=_Saved)
+        engine = new_engine(books, archive, settings, content.through_us)
+        engine.restore(content.ledger, content.through_us)
+    except (msgspec.DecodeError, BadInput) as error:
+        log.error("snapshot_unusable", error=str(error), consequence="rebuilding from what is stored")
+        return None
+    return engine, content.through_us, snapshot.seq
+
+
+def rebuilt(
+    connection: Connection, store: TelemetryStore, books: Books, archive: Archive, settings: Settings
+) -> tuple[Engine, int]:
+    """The engine from the last run of every device and the raw messages since, and the time it stands at.
+
+    Raises `StoreUnavailable` if the telemetry store does not answer.
+    """
+    through_us = books.through_us or 0
+    engine = new_engine(books, archive, settings, through_us)
+    runs = intervals.last_runs(connection, through_us, FOREVER)
+    longest_us = max((terms.timeout for device in books.devices for terms in device.terms), default=0)
+    if not runs:
+        return engine, through_us
+    recent: dict[str, list[Message]] = {}
+    store.open()
+    for message in store.read_messages(through_us - longest_us - MINUTE_US, FOREVER // 4):
+        recent.setdefault(message.device, []).append(message)
+    backlog_us = round(settings.backlog_lateness_s * SECOND_US)
+    for device in books.devices:
+        run = runs.get(device.id)
+        if run is not None:
+            evidence = _evidence(device, recent.get(device.id, ()), backlog_us)
+            engine.adopt(device.id, _tail(device, run, evidence), through_us)
+    return engine, through_us
+
+
+def new_engine(books: Books, archive: Archive, settings: Settings, now_us: int) -> Engine:
+    """An engine that has heard nothing."""
+    return Engine(
+        books.devices,
+        archive,
+        start=books.start_us,
+        blinds=books.blinds,
+        maintenance=books.maintenance,
+        backlog_lateness=round(settings.backlog_lateness_s * SECOND_US),
+        now=now_us,
+    )
+
+
+def _evidence(device: Device, messages: Iterable[Message], backlog_us: int) -> list[Piece]:
+    heard = (Heard(m.evidence, m.observed_us, m.measured_us, m.retained, m.queued, m.order) for m in messages)
+    return [piece for one in heard for piece in pieces(device, one, backlog_us)]
+
+
+def _tail(device: Device, run: Run, evidence: Sequence[Piece]) -> Tail:
+    """The last run with what is known of its last evidence; at worst its earliest possible deadline."""
+    own = [p for p in evidence if p.at >= run.start and p.evidence is run.evidence]
+    last = max(own, key=lambda p: (p.at, p.observed, p.order), default=None)
+    heard = max(evidence, key=lambda p: (p.observed, p.order), default=None)
+    at = run.since if last is None else last.at
+    observed, order = (run.recorded, -1) if heard is None else (heard.observed, heard.order)
+    if run.end == FOREVER and run.evidence is not Evidence.OFFLINE:
+        run = run._replace(end=at + device.terms_at(at).timeout)
+    elif last is None and run.evidence is not Evidence.OFFLINE:
+        at = max(run.start, run.end - device.terms_at(run.end).timeout)
+    return Tail(run, at, observed, order)

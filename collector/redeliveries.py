@@ -1,0 +1,66 @@
+"""Recognising what was received before.
+
+The broker delivers again at most what it had in flight, 65,535 messages, so remembering twice as many is
+enough. Messages with a time or a sequence number are recognised by their identity, the digest of topic and
+payload; one with neither cannot be told from its redelivery and counts as new.
+
+A live message of a device whose clock stands still, and that sends no sequence number, repeats its bytes
+without being a redelivery: it proves life (rule 2), so it is kept under an identity of its own.
+"""
+
+import hashlib
+from collections import OrderedDict
+
+import msgspec
+
+from pulse.clock import SECOND_US
+from pulse.messages import Message
+from pulse.stores.sameness import BACKLOG_US, REDELIVERY_US
+
+REMEMBERED = 131_072
+REPEATED_US = 5 * SECOND_US
+"""Within this a repeated time without a sequence number is a redelivery; a beat comes later."""
+
+
+class Redeliveries:
+    """Remembers the last identities. One thread at a time."""
+
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self._remembered = remembered
+        self._received: OrderedDict[int, int] = OrderedDict()
+
+    def admit(self, message: Message, *, redelivered: bool = False) -> Message | None:
+        """The message to keep, or None if it was received before. `redelivered`: the broker says so."""
+        if message.measured_us is None and message.seq is None:
+            return message
+        earlier_us = self._received.get(message.identity)
+        if earlier_us is not None:
+            if message.retained or _is_again(message, message.observed_us - earlier_us, redelivered):
+                return None
+            if message.measured_us is not None:
+                message = msgspec.structs.replace(message, identity=_own_identity(message))
+        if not message.retained:
+            # A retained copy proves nothing, so it must not take the place of a live one.
+            self.remember(message)
+        return message
+
+    def remember(self, message: Message) -> None:
+        """Note a message that was received."""
+        self._received[message.identity] = message.observed_us
+        self._received.move_to_end(message.identity)
+        while len(self._received) > self._remembered:
+            self._received.popitem(last=False)
+
+
+def _is_again(message: Message, age_us: int, redelivered: bool) -> bool:
+    if message.measured_us is not None and message.seq is not None:
+        return True
+    if redelivered or message.queued:
+        return age_us <= BACKLOG_US
+    return age_us <= (REDELIVERY_US if message.seq is not None else REPEATED_US)
+
+
+def _own_identity(message: Message) -> int:
+    digest = hashlib.blake2b(message.identity.to_bytes(8, "big"), digest_size=8)
+    digest.update(message.observed_us.to_bytes(8, "big", signed=True))
+    return int.from_bytes(digest.digest(), "big") >> 1

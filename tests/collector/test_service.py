@@ -1,0 +1,246 @@
+"""The whole collector on a real broker: what devices say becomes runs, transitions, quarantine, coverage."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+
+from collector import coverage as causes
+from pulse.ledger.model import FOREVER, Evidence, Scope
+from pulse.messages import Message
+from pulse.settings import Broker
+from pulse.stores.relational import quarantine, registry
+from tests.collector.station import TIMEOUT_S, Station, field, topic
+from tests.collector.test_mqtt import eventually
+from tests.servers import RunningBroker, mosquitto
+
+SECOND_US = 1_000_000
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[RunningBroker]:
+    with mosquitto(tmp_path / "mosquitto") as running:
+        yield running
+
+
+@pytest.fixture
+def station(tmp_path: Path, broker: RunningBroker) -> Station:
+    station = Station(tmp_path / "data", broker.url)
+    station.register("cam-1", "cam-2")
+    return station
+
+
+def stored(station: Station, device: str | None = None) -> list[Message]:
+    return list(station.store.read_messages(0, FOREVER // 4, device=device))
+
+
+def now_us(station: Station) -> int:
+    return station.clock.now_us()
+
+
+def timed(station: Station, seq: int, ago_s: float = 0.0) -> bytes:
+    ts = (now_us(station) - round(ago_s * SECOND_US)) / SECOND_US
+    return json.dumps({"ts": ts, "seq": seq}).encode()
+
+
+def test_a_beat_makes_a_device_online_and_silence_offline_at_its_deadline(station: Station) -> None:
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        devices.beat("cam-1")
+        eventually(lambda: station.state("cam-1") == "online", "online", 2)
+        eventually(lambda: station.state("cam-1") == "offline", "offline", 10)
+        eventually(lambda: station.state("cam-2") == "offline", "offline, never heard", 10)
+        (run,) = station.runs("cam-1")
+        assert run.end - run.start == TIMEOUT_S * SECOND_US
+        assert station.transitions("cam-1")[-1] == ("online", "offline", "deadline_passed")
+        assert station.transitions("cam-2")[-1][1:] == ("offline", "never_heard")
+        assert len(stored(station, "cam-1")) == 1
+        assert station.blinds() == []
+
+
+def test_a_fault_and_an_explicit_offline_are_told_at_once(station: Station) -> None:
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        devices.beat("cam-1", b'{"status":"fault","fault":"E1"}')
+        eventually(lambda: station.state("cam-1") == "fault", "fault", 2)
+        devices.say(topic("cam-1", "status"), b"offline", retain=True)
+        eventually(lambda: station.state("cam-1") == "offline", "offline", 2)
+        assert station.transitions("cam-1")[-1] == ("fault", "offline", "explicit_offline")
+    assert [m.evidence for m in stored(station, "cam-1")] == [Evidence.FAULT, Evidence.OFFLINE]
+
+
+def test_what_cannot_be_accepted_is_in_quarantine_with_its_bytes(station: Station) -> None:
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        devices.beat("cam-1", b'{"a":NaN}' + b" " * 2000)
+        devices.say(topic("cam-1", community="elsewhere"), b"")
+        devices.say(topic("cam 1"), b"")
+        devices.beat("cam-1", b"x" * 70_000)
+        eventually(lambda: len(station.quarantined()) == 4, "four in quarantine")
+        assert station.quarantined() == {"not_json": 1, "wrong_place": 1, "bad_id": 1, "oversized": 1}
+        with station.db.read() as connection:
+            ((_, item),) = quarantine.recent(connection, 10, "not_json")
+        assert (item.topic, item.size, len(item.payload)) == (topic("cam-1"), 2009, 1024)
+    assert stored(station) == []
+
+
+def test_a_device_that_nobody_registered_is_stored_and_waits_in_the_inbox(station: Station) -> None:
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        devices.beat("stranger")
+
+        def discovered() -> list[str]:
+            with station.db.read() as connection:
+                return [d.device for d in registry.inbox(connection)]
+
+        eventually(lambda: discovered() == ["stranger"], "discovery")
+        eventually(lambda: stored(station, "stranger"), "the message in the store")
+        station.register("stranger")
+        devices.beat("stranger")
+        eventually(lambda: station.state("stranger") == "online", "online once registered", 5)
+        assert discovered() == []
+
+
+def test_a_redelivered_message_is_stored_and_counted_once(station: Station) -> None:
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        payload = timed(station, 1)
+        for _ in range(3):
+            devices.beat("cam-1", payload)
+        devices.beat("cam-1", timed(station, 2))
+        eventually(lambda: len(stored(station, "cam-1")) == 2, "both messages")
+        assert [m.seq for m in stored(station, "cam-1")] == [1, 2]
+
+
+def test_a_restart_keeps_states_and_revokes_the_gap(station: Station) -> None:
+    with field(station.url) as devices:
+        with station.collecting():
+            eventually(station.listening, "listening")
+            devices.beat("cam-1")
+            eventually(lambda: station.state("cam-1") == "online", "online")
+        assert not station.listening()
+        (gap,) = station.blinds()
+        assert (gap.end, gap.revoked, gap.cause) == (FOREVER, FOREVER, causes.STOPPED)
+        devices.beat("cam-1", timed(station, 1))
+        with station.collecting():
+            eventually(station.listening, "listening again")
+            (gap,) = station.blinds()
+            assert gap.revoked < FOREVER
+            devices.beat("cam-1", timed(station, 2))
+            eventually(lambda: len(stored(station, "cam-1")) == 3, "all three")
+            assert [m.queued for m in stored(station, "cam-1")] == [False, True, False]
+            assert station.state("cam-1") == "online"
+            assert "offline" not in [after for _, after, _ in station.transitions("cam-1")]
+
+
+def test_a_queued_beat_without_a_time_keeps_the_gap_for_its_device(station: Station) -> None:
+    with field(station.url) as devices:
+        with station.collecting():
+            eventually(station.listening, "listening")
+        devices.beat("cam-1")
+        devices.beat("cam-2", timed(station, 1))
+        with station.collecting():
+            eventually(station.listening, "listening again")
+            kept = [b for b in station.blinds() if b.revoked == FOREVER]
+            assert [(b.scope, b.cause) for b in kept] == [(Scope(device="cam-1"), causes.QUEUED_WITHOUT_TIME)]
+
+
+def test_a_broker_that_lost_its_queue_leaves_a_blind_interval_and_nobody_offline(
+    station: Station, broker: RunningBroker
+) -> None:
+    with station.collecting():
+        eventually(station.listening, "listening")
+        with field(station.url) as devices:
+            devices.beats(["cam-1", "cam-2"])
+            eventually(lambda: station.state("cam-2") == "online", "online")
+        broker.kill()
+        eventually(lambda: not station.listening(), "blindness")
+        eventually(lambda: [station.state(d) for d in ("cam-1", "cam-2")] == ["unknown"] * 2, "unknown", 10)
+        (broker.log.parent / "mosquitto.db").unlink(missing_ok=True)
+        broker.start()
+        eventually(station.listening, "listening again", 30)
+        kept = [b for b in station.blinds() if b.revoked == FOREVER]
+        assert [(b.scope, b.cause) for b in kept] == [(Scope(), causes.SESSION_LOST)]
+        said = [after for _, after, cause in station.transitions("cam-1") if cause != "never_heard"]
+        with field(station.url) as devices:
+            devices.beat("cam-1")
+            eventually(lambda: station.state("cam-1") == "online", "online again", 5)
+        assert "offline" not in said
+
+
+def test_every_message_of_a_burst_is_stored_across_restarts(station: Station) -> None:
+    names = [f"dev-{number}" for number in range(200)]
+    station.register(*names)
+    sent = 0
+    with field(station.url) as devices:
+        for round_ in range(3):
+            with station.collecting():
+                if round_ == 0:  # before the first session the broker keeps nothing for us
+                    eventually(station.listening, "listening")
+                devices.beats(names, timed(station, sent))
+                sent += len(names)
+            devices.beats(names, timed(station, sent + 1))
+            sent += len(names)
+        with station.collecting():
+            eventually(station.listening, "listening")
+            eventually(lambda: len(stored(station)) >= sent, "everything in the store")
+            assert len(stored(station)) == sent
+
+
+def test_a_retained_will_of_the_past_changes_nothing(station: Station) -> None:
+    with field(station.url) as devices:
+        devices.say(topic("cam-1", "status"), b"offline", retain=True)
+        with station.collecting():
+            eventually(station.listening, "listening")
+            devices.beat("cam-1")
+            eventually(lambda: station.state("cam-1") == "online", "online")
+            assert "explicit_offline" not in [cause for _, _, cause in station.transitions("cam-1")]
+
+
+def test_states_and_the_indicator_are_published_retained(station: Station) -> None:
+    got: dict[str, dict[str, object]] = {}
+
+    def keep(_client: Client, _userdata: object, message: object) -> None:
+        got[message.topic] = json.loads(message.payload)  # type: ignore[attr-defined]
+
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        devices.beat("cam-1")
+        eventually(lambda: station.state("cam-1") == "online", "online")
+        with field_reader(station.url) as reader:
+            reader.on_message = keep
+            reader.subscribe([("pulse/indicators/#", 1), ("pulse/devices/#", 1)])
+            eventually(
+                lambda: got.get("pulse/indicators/online-rate", {}).get("running") == 1, "the indicator"
+            )
+            eventually(lambda: got.get("pulse/devices/cam-1/state", {}).get("state") == "online", "the state")
+            whole = got["pulse/indicators/online-rate"]
+            assert whole["total"] == 2
+            eventually(lambda: "pulse/indicators/online-rate/xinjinglou" in got, "the community's")
+            eventually(lambda: got["pulse/indicators/online-rate"].get("determined"), "a determined rate", 10)
+            assert got["pulse/indicators/online-rate/xinjinglou"]["community"] == "xinjinglou"
+
+
+@contextmanager
+def field_reader(url: str) -> Iterator[Client]:
+    client = Client(CallbackAPIVersion.VERSION2, "reader")
+    client.connect(Broker(url).host, Broker(url).port)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_it_stops_within_five_seconds_even_without_a_broker(station: Station, broker: RunningBroker) -> None:
+    broker.kill()
+    with station.collecting():
+        time.sleep(0.2)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
