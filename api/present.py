@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from api.context import Context
 from pulse.indicators.books import AsOf
 from pulse.indicators.online_rate import DeviceStatus
+from pulse.registry.model import DeviceRecord
 from pulse.stores.relational import coverage, registry
 
 
@@ -23,6 +24,7 @@ class Present:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._lock = threading.Lock()
+        self._registered: tuple[int, dict[str, DeviceRecord]] | None = None
         self._kept: tuple[_Position, tuple[AsOf, list[DeviceStatus]]] | None = None
 
     def rate(self) -> dict[str, Any]:
@@ -38,6 +40,15 @@ class Present:
             if self._kept is None or self._kept[0] != position:
                 self._kept = (position, self._ask())
             return self._kept[1]
+
+    def records(self) -> dict[str, DeviceRecord]:
+        """The registry's devices by id, not to be changed; read again when the registry has changed."""
+        with self._lock, self._context.db.read() as connection:
+            version = registry.version(connection)
+            if self._registered is None or self._registered[0] != version:
+                found = {record.id: record for record in registry.devices(connection)}
+                self._registered = (version, found)
+            return self._registered[1]
 
     def _ask(self) -> tuple[AsOf, list[DeviceStatus]]:
         as_of = self._context.rate.as_of()

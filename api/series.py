@@ -30,20 +30,11 @@ def check_size(checks: Checks, period: Period, step_s: int) -> None:
 
 
 def points(
-    values: Iterable[PublishedValue], step_s: int, *, community: str | None, kind: str | None
+    values: Iterable[PublishedValue], *, community: str | None, kind: str | None
 ) -> list[dict[str, Any]]:
-    """The first value of every step, for all devices or those of one community or kind.
-
-    Steps are counted from 1970, so that the same question later gives the same points.
-    """
-    step_us = step_s * SECOND_US
-    found: dict[int, dict[str, Any]] = {}
-    for value in values:
-        if value.at_us // step_us not in found:
-            point = _point(value, community, kind)
-            if point is not None:
-                found[value.at_us // step_us] = point
-    return list(found.values())
+    """A point of every value, for all devices or those of one community or kind, where it has any."""
+    found = (_point(value, community, kind) for value in values)
+    return [point for point in found if point is not None]
 
 
 def _point(value: PublishedValue, community: str | None, kind: str | None) -> dict[str, Any] | None:

@@ -17,7 +17,6 @@ from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
 from pulse.clock import to_iso
 from pulse.ledger.model import State
-from pulse.stores.relational import registry
 
 CSV = "text/csv"
 DEFAULT_LIMIT = 100
@@ -101,14 +100,13 @@ def router(context: Context, present: Present) -> APIRouter:
         with context.db.read() as connection:
             params.scope(checks, connection, community, kind)
             checks.settle()
-            records = {record.id: record for record in registry.devices(connection)}
         if begin.at_us is None:
             as_of, statuses = present.devices()
             asked = Asked(as_of.at_us, as_of.at_us)
         else:
             asked = detail.resolved(context, Moment(begin.at_us, begin.known_us))
             statuses = context.rate.devices(*asked)
-        found = listing.select(statuses, records, filters)
+        found = listing.select(statuses, present.records(), filters)
         as_csv = (format_ or "") == "csv" or (
             format_ is None and media_type(request.headers.get("accept"), ["application/json", CSV]) == CSV
         )

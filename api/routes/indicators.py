@@ -11,7 +11,7 @@ from api.models import HistoryAnswer, OnlineRateAnswer
 from api.params import At, Community, From, Kind, KnownAt, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
-from pulse.clock import DAY_US
+from pulse.clock import DAY_US, SECOND_US
 from pulse.indicators.online_rate import NAME
 from pulse.stores.relational import published
 
@@ -78,7 +78,8 @@ def router(context: Context) -> APIRouter:
         """每整分钟公布一次、此后不再更改的数值；默认最近 24 小时。
 
         What was published at every whole minute and has not been changed since; the last 24 hours by
-        default. Every `step_s` the first value of the step is given; steps without one give no point.
+        default. Of every `step_s`, counted from 1970, the first value is given; steps without one give no
+        point.
         """
         checks = Checks()
         now_us = context.clock.now_us()
@@ -96,7 +97,9 @@ def router(context: Context) -> APIRouter:
             params.scope(checks, connection, community, kind)
             checks.settle()
             assert period is not None  # noqa: S101 - absent only with a fault
-            values = published.series(connection, NAME, period.from_us, period.to_us)
-        return json({"points": series.points(values, step_s, community=community, kind=kind)})
+            values = published.series(
+                connection, NAME, period.from_us, period.to_us, step_us=step_s * SECOND_US
+            )
+        return json({"points": series.points(values, community=community, kind=kind)})
 
     return routes

@@ -623,6 +623,14 @@ def test_a_series_is_half_open_and_in_order_and_the_latest_is_the_last(db: Datab
     assert last.at_us == T + 3
 
 
+def test_a_series_with_a_step_has_the_first_value_of_every_step_from_1970_on(db: Database) -> None:
+    start = T // 300 * 300
+    with db.write() as connection:
+        published.append_many(connection, [value(start + n) for n in (10, 299, 300, 301, 950, 1200)])
+        found = published.series(connection, "online-rate", start + 20, start + 1200, step_us=300)
+    assert [v.at_us - start for v in found] == [299, 300, 950]
+
+
 # Events
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from pulse.clock import to_iso
@@ -55,13 +55,20 @@ def append_many(connection: Connection, values: Iterable[PublishedValue]) -> Non
         ) from error
 
 
-def series(connection: Connection, name: str, from_us: int, to_us: int) -> list[PublishedValue]:
-    """The values of `name` with `from_us <= at_us < to_us`, in order of time."""
-    rows = connection.execute(
-        select(table)
-        .where(table.c.name == name, table.c.at_us >= from_us, table.c.at_us < to_us)
-        .order_by(table.c.at_us)
-    )
+def series(
+    connection: Connection, name: str, from_us: int, to_us: int, *, step_us: int | None = None
+) -> list[PublishedValue]:
+    """The values of `name` with `from_us <= at_us < to_us`, in order of time.
+
+    With `step_us`, only the first one of every step; steps are counted from 1970.
+    """
+    within = and_(table.c.name == name, table.c.at_us >= from_us, table.c.at_us < to_us)
+    if step_us is not None:
+        steps = (
+            select(func.min(table.c.at_us)).where(within).group_by(table.c.at_us - table.c.at_us % step_us)
+        )
+        within = and_(table.c.name == name, table.c.at_us.in_(steps))
+    rows = connection.execute(select(table).where(within).order_by(table.c.at_us))
     return [_value(row) for row in rows]
 
 
