@@ -19,6 +19,7 @@ from api.jobs.publish import publish
 from api.jobs.retention import retain
 from api.jobs.schedules import Daily, EveryMinute, Schedule
 from pulse import logs
+from pulse.clock import SECOND_US
 from pulse.errors import PulseError
 from pulse.stores.relational import jobs
 
@@ -52,7 +53,11 @@ def run(context: Context, stop: threading.Event, work: tuple[Job, ...] = JOBS) -
     )
     for job in work:
         now_us = context.clock.now_us()
-        at_once = {"next_run_time": datetime.now(zone)} if is_missed(context, job, now_us) else {}
+        at_once = (
+            {"next_run_time": datetime.fromtimestamp(now_us / SECOND_US, zone)}
+            if is_missed(context, job, now_us)
+            else {}
+        )
         scheduler.add_job(
             perform, job.schedule.trigger(zone), (context, job, stop), id=job.name, name=job.name, **at_once
         )

@@ -1,7 +1,7 @@
-"""Transitions and published values copied into the telemetry store, where Grafana users find them.
+"""Published values copied into the telemetry store, where Grafana users find them.
 
-What was copied is remembered in the database, so that nothing is left out while the store is away; to
-copy something twice does no harm.
+How far they were copied is remembered in the database, so that none is left out while the store is away;
+to copy one twice does no harm.
 """
 
 import threading
@@ -11,14 +11,11 @@ from api.context import Context
 from pulse.clock import DAY_US, HOUR_US
 from pulse.indicators.online_rate import NAME
 from pulse.indicators.present import ratio
-from pulse.stores.base import IndicatorPoint, TransitionPoint
-from pulse.stores.relational import events, meta, published
-from pulse.stores.relational.events import Event
+from pulse.stores.base import IndicatorPoint
+from pulse.stores.relational import meta, published
 from pulse.stores.relational.published import PublishedValue
 
-TRANSITIONS = "forwarded_event_id"
-INDICATORS = "forwarded_indicator_us"
-_PAGE = 1000
+INDICATORS = "indicators_in_telemetry"
 _STRETCH_US = 6 * HOUR_US
 _AT_FIRST_US = 8 * DAY_US
 """How far the first copy reaches back: it runs within minutes of the first value, or of a history put in."""
@@ -26,40 +23,8 @@ _AT_FIRST_US = 8 * DAY_US
 
 def forward(context: Context, stop: threading.Event) -> None:
     """Copy everything new. Raises `StoreUnavailable`; the next run goes on where this one ended."""
-    while not stop.is_set() and _transitions(context) == _PAGE:
-        pass
     while not stop.is_set() and _indicators(context):
         pass
-
-
-def forwarded_event_id(value: str | None) -> int:
-    """The id of the last event that was copied, from what `meta` keeps."""
-    return int(value or 0)
-
-
-def _transitions(context: Context) -> int:
-    """Copy one page of events and say how many there were."""
-    with context.db.read() as connection:
-        page = events.after(connection, forwarded_event_id(meta.get(connection, TRANSITIONS)), _PAGE)
-    if page:
-        context.store.write_transitions([_transition(e) for e in page if e.topic == "transition"])
-        with context.db.write() as connection:
-            meta.put(connection, TRANSITIONS, str(page[-1].id))
-    return len(page)
-
-
-def _transition(event: Event) -> TransitionPoint:
-    body = event.body
-    return TransitionPoint(
-        body["device"],
-        body["community"],
-        body["kind"],
-        event.at_us,
-        event.recorded_us,
-        body["before"],
-        body["after"],
-        body["cause"],
-    )
 
 
 def _indicators(context: Context) -> bool:

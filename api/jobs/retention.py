@@ -5,12 +5,13 @@ import threading
 from sqlalchemy import Connection
 
 from api.context import Context
-from api.jobs.forward import TRANSITIONS, forwarded_event_id
 from pulse.clock import DAY_US, HOUR_US
 from pulse.stores.relational import deletions, events, jobs, meta, quarantine
 
 EVENTS_US = 7 * DAY_US
 JOB_RUNS_US = 30 * DAY_US
+TRANSITIONS = "transitions_in_telemetry"
+"""Under this name the collector remembers the last event that the telemetry store has."""
 
 
 def retain(context: Context, stop: threading.Event) -> None:
@@ -19,7 +20,7 @@ def retain(context: Context, stop: threading.Event) -> None:
     raw_before_us = now_us - context.settings.raw_retention() * DAY_US
     _delete_raw(context, raw_before_us, stop)
     with context.db.write() as connection:
-        forwarded = forwarded_event_id(meta.get(connection, TRANSITIONS))
+        forwarded = int(meta.get(connection, TRANSITIONS) or 0)
         waiting = events.after(connection, forwarded, 1)
         # What the telemetry store has not got yet stays.
         before_us = min(now_us - EVENTS_US, waiting[0].recorded_us if waiting else now_us)

@@ -11,12 +11,13 @@ from api.context import Context
 from api.jobs import forward, publish, retention
 from api.jobs.schedules import Daily, EveryMinute
 from api.scheduler import Job
+from collector import feeder
 from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_time
 from pulse.errors import StoreUnavailable
 from pulse.indicators.online_rate import NAME
 from pulse.messages import Quarantined
-from pulse.stores.base import IndicatorPoint, TransitionPoint
-from pulse.stores.relational import deletions, events, jobs, published, quarantine
+from pulse.stores.base import IndicatorPoint
+from pulse.stores.relational import deletions, events, jobs, meta, published, quarantine
 from pulse.stores.relational.events import NewEvent
 from pulse.stores.relational.published import PublishedValue
 from tests.api.site import END, T0, Site
@@ -30,24 +31,16 @@ class Keeping:
 
     def __init__(self, site: Site) -> None:
         self._store = site.store
-        self.transitions: list[TransitionPoint] = []
         self.indicators: list[IndicatorPoint] = []
         self.away = False
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def write_transitions(self, points: list[TransitionPoint]) -> None:
-        self._check()
-        self.transitions += points
-
     def write_indicators(self, points: list[IndicatorPoint]) -> None:
-        self._check()
-        self.indicators += points
-
-    def _check(self) -> None:
         if self.away:
             raise StoreUnavailable("away")
+        self.indicators += points
 
 
 def values(site: Site) -> list[PublishedValue]:
@@ -139,33 +132,6 @@ def test_publishing_stops_when_asked(site: Site) -> None:
 # Copies.
 
 
-def happen(site: Site, count: int, recorded_us: int = END) -> None:
-    body = {
-        "community": "xinjinglou",
-        "kind": "camera",
-        "before": "online",
-        "after": "offline",
-        "cause": "deadline_passed",
-    }
-    items = [
-        NewEvent(END + n, recorded_us, "transition", {"device": f"cam-{n}", **body}) for n in range(count)
-    ]
-    items.append(NewEvent(END, recorded_us, "coverage", {"listening": True}))
-    with site.db.write() as connection:
-        events.append(connection, items)
-
-
-def test_transitions_are_copied_once_and_in_order(site: Site) -> None:
-    store = Keeping(site)
-    happen(site, 1500)
-    forward.forward(with_store(site, store), GO_ON)
-    forward.forward(with_store(site, store), GO_ON)
-    assert [point.device for point in store.transitions] == [f"cam-{n}" for n in range(1500)]
-    assert store.transitions[1] == TransitionPoint(
-        "cam-1", "xinjinglou", "camera", END + 1, END, "online", "offline", "deadline_passed"
-    )
-
-
 def test_published_values_are_copied_whole_and_by_community(site: Site) -> None:
     store = Keeping(site)
     publish.publish(site.context, GO_ON)
@@ -185,14 +151,12 @@ def test_published_values_are_copied_whole_and_by_community(site: Site) -> None:
 
 def test_what_a_store_missed_while_it_was_away_is_copied_later(site: Site) -> None:
     store = Keeping(site)
-    happen(site, 3)
     publish.publish(site.context, GO_ON)
     store.away = True
     with pytest.raises(StoreUnavailable):
         forward.forward(with_store(site, store), GO_ON)
     store.away = False
     forward.forward(with_store(site, store), GO_ON)
-    assert len(store.transitions) == 3
     assert len(store.indicators) == 33
 
 
@@ -214,16 +178,17 @@ def test_raw_messages_older_than_the_retention_go_and_the_deletion_is_on_record(
 
 
 def test_events_stay_a_week_and_longer_while_they_wait_to_be_copied(site: Site) -> None:
-    happen(site, 3)
+    with site.db.write() as connection:
+        last = events.append(connection, [NewEvent(END + n, END, "coverage", {}) for n in range(4)])
     site.clock.now = END + 8 * DAY_US
     retention.retain(site.context, GO_ON)
-    with site.db.read() as connection:
+    with site.db.write() as connection:
         assert len(events.after(connection, 0, 10)) == 4
-    forward.forward(site.context, GO_ON)
+        meta.put(connection, feeder.CURSOR_KEY, str(last))
     retention.retain(site.context, GO_ON)
     with site.db.read() as connection:
         # The last one stays, so that clients can tell what they missed.
-        assert len(events.after(connection, 0, 10)) == 1
+        assert [event.id for event in events.after(connection, 0, 10)] == [last]
 
 
 def test_old_quarantine_and_job_runs_go(site: Site) -> None:
