@@ -20,7 +20,10 @@ from pulse.messages import Channel, Evidence, Message
 from pulse.stores.acceptable import INT64_MAX, INT64_MIN
 from pulse.stores.base import IndicatorPoint, TelemetryStore, TransitionPoint
 from tests.stores.backends import BACKENDS, Backend, fresh_names, made
+from tests.stores.influx_server import influx_server
 from tests.stores.samples import T, message, messages
+
+__all__ = ["influx_server"]
 
 VECTORS = Path(__file__).parent.parent / "ledger" / "vectors"
 
@@ -60,7 +63,7 @@ def in_order(messages: Sequence[Message]) -> list[Message]:
 
 def as_set(messages: Sequence[Message]) -> set[bytes]:
     """Messages to be compared whatever their order."""
-    return {msgspec.json.encode(m) for m in messages}
+    return {msgspec.json.encode(m, order="deterministic") for m in messages}
 
 
 # What comes back

@@ -1,0 +1,137 @@
+"""The telemetry contract on InfluxDB 2."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from pulse.clock import DAY_US
+from pulse.errors import StoreRejected
+from pulse.ids import is_id
+from pulse.messages import Message
+from pulse.stores.acceptable import Checker
+from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
+from pulse.stores.influx import indicators, lookup, marks, reading
+from pulse.stores.influx.client import Client
+from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, MessageLines, transition_line
+from pulse.stores.influx.placing import Place, Placer
+from pulse.stores.influx.setup import ensure_bucket
+from pulse.stores.influx.writing import write_lines
+from pulse.stores.sameness import BACKLOG_US
+
+
+class InfluxTelemetryStore:
+    """Raw messages, transitions and indicator values in a bucket of InfluxDB 2.
+
+    `clock_trusted` says of a device whether its measured times may be timestamps; it is asked at every
+    write. One store object at a time may write messages to a bucket, since it remembers what it wrote.
+    """
+
+    def __init__(
+        self, client: Client, retention_days: int, *, clock_trusted: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        self._client = client
+        self._retention_days = retention_days
+        self._clock_trusted = clock_trusted
+        self._checker = Checker()
+        self._lines = MessageLines()
+        self._writing = threading.Lock()
+        self._placer: Placer | None = None
+        self._datable_us = BACKLOG_US
+
+    def open(self) -> None:
+        """Make the bucket when it is missing. `SettingsError` names the setting that InfluxDB refuses."""
+        retention_us = ensure_bucket(self._client, self._retention_days)
+        if retention_us is not None:
+            # What is older than the retention is refused; such a message lies at its reception.
+            self._datable_us = min(BACKLOG_US, max(retention_us - DAY_US, 0))
+
+    def write_messages(self, messages: Sequence[Message]) -> Written:
+        """Store messages; they can be read when this returns."""
+        refused: dict[int, str] = {}
+        with self._writing:
+            for position, message in enumerate(messages):
+                reason = self._checker.why_not(message)
+                if reason is not None:
+                    refused[position] = reason
+            positions = [position for position in range(len(messages)) if position not in refused]
+            accepted = [messages[position] for position in positions]
+            if accepted:
+                for position, reason in self._write(accepted):
+                    refused[positions[position]] = reason
+        return Written(len(messages) - len(refused), tuple(sorted(refused.items())))
+
+    def _write(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
+        placer = self._placer
+        if placer is None:
+            known = marks.load(self._client, min(m.observed_us for m in messages))
+            placer = self._placer = Placer(known, self._clock_trusted, self._datable_us)
+        examined = placer.examine(messages)
+        places = placer.place(messages, examined, lookup.stored(self._client, examined.probes))
+        refused, sent, lines = [], [], []
+        for position, (message, place) in enumerate(zip(messages, places, strict=True)):
+            if isinstance(place, Place):
+                sent.append(position)
+                lines.append(self._lines.render(message, *place))
+            elif place is not None:
+                refused.append((position, place))
+        refused.extend((sent[line], reason) for line, reason in write_lines(self._client, lines))
+        placer.confirm(messages, examined)
+        return refused
+
+    def seen(self, messages: Sequence[Message]) -> list[bool]:
+        """For each message, whether the same one is stored already."""
+        with self._writing:
+            placer = self._placer
+            if placer is not None:
+                return lookup.seen(self._client, messages, placer, writes=True)
+        placer = Placer({}, self._clock_trusted, self._datable_us)
+        return lookup.seen(self._client, messages, placer, writes=False)
+
+    def read_messages(
+        self,
+        from_us: int,
+        to_us: int,
+        *,
+        device: str | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Message]:
+        """Messages received in `[from_us, to_us)`, as they arrive from InfluxDB."""
+        if device is None or is_id(device):
+            yield from reading.received(self._client, from_us, to_us, device, newest_first, limit)
+
+    def read_measured(self, device: str, from_us: int, to_us: int) -> list[Message]:
+        """Messages of one device whose reception or measured time lies in `[from_us, to_us)`, by `order`."""
+        return reading.received_or_measured(self._client, device, from_us, to_us) if is_id(device) else []
+
+    def latest(self) -> dict[str, Message]:
+        """The last received message of every device that has any, by device."""
+        return reading.latest(self._client)
+
+    def write_transitions(self, points: Sequence[TransitionPoint]) -> None:
+        """Store transitions. `StoreRejected` if some cannot be stored; the others are."""
+        self._write_points([transition_line(point) for point in points])
+
+    def write_indicators(self, points: Sequence[IndicatorPoint]) -> None:
+        """Store indicator values. `StoreRejected` if some cannot be stored; the others are."""
+        self._write_points(indicators.lines(self._client, points))
+
+    def _write_points(self, lines: Sequence[bytes]) -> None:
+        refused = write_lines(self._client, lines)
+        if refused:
+            raise StoreRejected(f"{len(refused)} of {len(lines)} points refused: {refused[0][1]}")
+
+    def delete_before(self, cutoff_us: int) -> int:
+        """-1: the bucket's retention deletes."""
+        return -1
+
+    def oldest_us(self) -> int | None:
+        """Reception time of the oldest raw message kept, or None if there is none."""
+        return reading.oldest(self._client)
+
+    def ping(self) -> None:
+        """Return if InfluxDB answers with this token from this bucket, else raise what to check."""
+        self._client.rows(f'SELECT "identity" FROM "{HEARTBEAT}" WHERE time = {NS_PER_US} LIMIT 1')
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
