@@ -30,6 +30,8 @@ SPARE_DESCRIPTORS = 200
 LONGEST_WAIT_S = 0.25
 """How soon the loop notices that it is to stop."""
 GOODBYE_S = 2.0
+EVERYONE = "*"
+"""Stands for every device that has no password of its own."""
 CONNECTING_REPORT_S = 1.0
 STEADY_REPORT_S = 10.0
 FIRST_BACKOFF_S = 0.5
@@ -173,6 +175,7 @@ class _Loop:
         self._tie = itertools.count()
         self._gate = _Gate(connects_per_s, chance.key(whole.seed, "gate"))
         self._start_s = clock.monotonic_s()
+        self._start_us = clock.now_us()
         self._lost = 0
         self._refused = 0
         self._trouble = ""
@@ -301,8 +304,8 @@ class _Loop:
 
     def _do(self, client: DeviceClient, step: Step) -> None:
         if step.do is Do.BEAT and step.beat is not None:
-            age_us = round((step.at_us - step.beat.made_us) / self._time_scale)
-            client.beat(step.beat, self._clock.now_us() - age_us)
+            # Counted from the start, not from now: copies of a beat have to carry one and the same time.
+            client.beat(step.beat, self._start_us + round(step.beat.made_us / self._time_scale))
         elif step.do in {Do.CONNECT, Do.CONNECT_QUIETLY}:
             client.wanted = True
             client.quiet = step.do is Do.CONNECT_QUIETLY
@@ -351,4 +354,4 @@ class _Loop:
     def _password(self, device: str, passwords: Mapping[str, str]) -> str | None:
         if self._broker.username is not None:
             return self._broker.password
-        return passwords.get(device, passwords.get("*"))
+        return passwords.get(device, passwords.get(EVERYONE))

@@ -1,0 +1,1 @@
+"""Simulators: the fleet, its faults, its live traffic and its past."""
