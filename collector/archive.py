@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from collector.spool import POSITION_BITS, STORED, Spool
-from pulse.ledger.model import EVER, Device, Evidence, Run
+from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run
 from pulse.messages import Message
 from pulse.stores.base import TelemetryStore
 from pulse.stores.relational import intervals
@@ -36,13 +36,17 @@ class Archive:
         self._window_messages = window_messages
         self._by_device: dict[str, deque[Message]] = {}
         self._in_order: deque[Message] = deque()
-        self._complete_from: int | None = None
+        self._complete_from = FOREVER
+
+    def begin(self, from_us: int) -> None:
+        """Start an empty window: everything received from `from_us` on will be remembered."""
+        self._by_device.clear()
+        self._in_order.clear()
+        self._complete_from = from_us
 
     def remember(self, messages: Iterable[Message]) -> None:
         """Take in messages that were applied, in order of reception."""
         for message in messages:
-            if self._complete_from is None:
-                self._complete_from = message.observed_us
             self._in_order.append(message)
             self._by_device.setdefault(message.device, deque()).append(message)
         while len(self._in_order) > self._window_messages:
@@ -52,7 +56,7 @@ class Archive:
             if not own:
                 del self._by_device[gone.device]
             # Others received in the same microsecond may still be there, this one is not.
-            self._complete_from = max(self._complete_from or 0, gone.observed_us + 1)
+            self._complete_from = max(self._complete_from, gone.observed_us + 1)
 
     def recent(self, device: str) -> Sequence[Message]:
         """What the device said within the window, registered or not."""
@@ -65,7 +69,7 @@ class Archive:
         if not message.queued and not any(terms.max_lateness for terms in device.terms):
             return True
         reach = message.measured_us - max(terms.timeout for terms in device.terms)
-        if self._complete_from is not None and reach >= self._complete_from:
+        if reach >= self._complete_from:
             return True
         if not self._in_order:
             return self._store_answers() and self._spool.depth().batches == 0
@@ -80,7 +84,7 @@ class Archive:
             if from_us <= message.observed_us < to_us
             or (message.measured_us is not None and from_us <= message.measured_us < to_us)
         ]
-        if self._complete_from is not None and from_us >= self._complete_from:
+        if from_us >= self._complete_from:
             return recent
         known = {message.order: message for message in self._store.read_measured(device, from_us, to_us)}
         known.update({message.order: message for message in recent})

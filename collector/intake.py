@@ -289,6 +289,7 @@ class Intake:
         metrics.SPOOL_STALLS.inc()
         log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
         self._lost += self._pending.unacknowledgeable
+        self._redeliveries.forget(self._pending.messages)
         self._pending = _Pending()
         self._end_cause = coverage.SPOOL_STALLED
         self._next_probe_s = self._clock.monotonic_s() + PROBE_EVERY_S

@@ -44,7 +44,7 @@ KEEP_SPOOLED_US = 30 * SECOND_US
 MOST_PUBLISHED_AT_START = 20_000
 MOST_POSTPONED = 200_000
 MOST_STRANGERS = 100_000
-RECENT_BATCHES = 5_000
+RECENT_BATCHES = 1_000
 
 
 class Keeper:
@@ -114,12 +114,28 @@ class Keeper:
             else:
                 self._engine, self._through_us, self._applied = found
         self._postponed.clear()
+        self._begin_archive()
         log.info(
             "ledger_restored",
             devices=len(self._books.devices),
             from_snapshot=found is not None,
             through=to_iso(self._through_us),
         )
+
+    def _begin_archive(self) -> None:
+        """Fill the window with what is applied and still in the spool."""
+        recent = [
+            batch
+            for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES)
+            if batch.seq <= self._applied
+        ]
+        received = (message.observed_us for batch in recent for message in batch.messages)
+        self._archive.begin(min(received, default=self._through_us))
+        for batch in recent:
+            self._archive.remember(batch.messages)
+
+    def _recent_seq(self) -> int:
+        return max(0, self._spool.last_seq() - RECENT_BATCHES)
 
     def _hand_over(self) -> None:
         """Give the intake what the last process knew of coverage and of the messages received last."""
@@ -136,11 +152,13 @@ class Keeper:
                 consequence="times run ahead of the host's clock until it has caught up",
             )
         self._intake.begin(books.start_us, proved_us, still_open, dropped)
-        seq = max(0, self._spool.last_seq() - RECENT_BATCHES)
-        while batches := self._spool.read_after(seq, limit=64):
-            for batch in batches:
-                self._intake.remember(batch.messages, still_open)
-            seq = batches[-1].seq
+        for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES):
+            self._intake.remember(batch.messages, still_open)
+
+    def state_of(self, device: str) -> str | None:
+        """The slug of a device's state as the ledger has it now; for the keeper's own thread."""
+        status = self._engine.status(device)
+        return None if status is None else status.state.slug
 
     # -- running -------------------------------------------------------------------------------------
 

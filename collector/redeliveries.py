@@ -10,6 +10,7 @@ without being a redelivery: it proves life (rule 2), so it is kept under an iden
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 
 import msgspec
 
@@ -50,6 +51,11 @@ class Redeliveries:
         self._received.move_to_end(message.identity)
         while len(self._received) > self._remembered:
             self._received.popitem(last=False)
+
+    def forget(self, messages: Iterable[Message]) -> None:
+        """Take back what was admitted and then not kept: it will be delivered again."""
+        for message in messages:
+            self._received.pop(message.identity, None)
 
 
 def _is_again(message: Message, age_us: int, redelivered: bool) -> bool:

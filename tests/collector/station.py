@@ -16,6 +16,7 @@ from pulse.settings import Broker, Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.relational import coverage, events, intervals, quarantine, registry
 from pulse.stores.relational.database import Database
+from pulse.stores.relational.events import Event
 from pulse.stores.sqlite.store import SqliteTelemetryStore
 
 TIMEOUT_S = 2.0
@@ -92,14 +93,18 @@ class Station:
             mark = coverage.watermark(connection)
         return 0 if mark is None else mark.through_us
 
-    def transitions(self, device: str) -> list[tuple[str, str, str]]:
+    def _transitions(self, device: str) -> list[Event]:
         with self.db.read() as connection:
             found = events.after(connection, 0, 10_000)
-        return [
-            (event.body["before"], event.body["after"], event.body["cause"])
-            for event in found
-            if event.topic == "transition" and event.body["device"] == device
-        ]
+        return [e for e in found if e.topic == "transition" and e.body["device"] == device]
+
+    def transitions(self, device: str) -> list[tuple[str, str, str]]:
+        """Before, after and cause of each."""
+        return [(e.body["before"], e.body["after"], e.body["cause"]) for e in self._transitions(device)]
+
+    def transition_times(self, device: str, cause: str) -> list[int]:
+        """When the transitions of one cause happened."""
+        return [e.at_us for e in self._transitions(device) if e.body["cause"] == cause]
 
     def state(self, device: str) -> str | None:
         """The last state that a transition told of."""
