@@ -104,9 +104,10 @@ class _Saved(msgspec.Struct, array_like=True):
     columns: dict[str, bytes]
 
 
-_SNAPSHOT_VERSION = 1
+_SNAPSHOT_VERSION = 2
 _KEPT = (
     "evidence", "start", "since", "end", "recorded", "last_at", "observed", "order", "state", "changed",
+    "open",
 )  # fmt: skip
 
 
@@ -229,6 +230,7 @@ class Engine:
     def restore(self, snapshot: bytes, now: int) -> None:
         """Take the state of a snapshot for the devices that are still registered.
 
+        `now` is the time that the engine of the snapshot had been swept to, and that this one was made at.
         Raises `BadInput` if it is none of ours; then nothing has changed.
         """
         try:
@@ -237,18 +239,22 @@ class Engine:
             raise BadInput(f"not a snapshot of the ledger: {error}") from error
         if saved.version != _SNAPSHOT_VERSION:
             raise BadInput(f"a snapshot of version {saved.version}; this program reads {_SNAPSHOT_VERSION}")
+        try:
+            kept = {name: np.frombuffer(saved.columns[name], dtype=np.int64) for name in _KEPT}
+        except (KeyError, ValueError) as error:
+            raise BadInput(f"not a snapshot of the ledger: {error}") from error
+        if any(len(column) != len(saved.devices) for column in kept.values()):
+            raise BadInput("not a snapshot of the ledger: its columns are of different lengths")
         there = [(self._position[d], i) for i, d in enumerate(saved.devices) if d in self._position]
         here = np.array([h for h, _ in there], dtype=np.int64)
         old = np.array([o for _, o in there], dtype=np.int64)
         for name in _KEPT:
-            self._columns[name][here] = np.frombuffer(saved.columns[name], dtype=np.int64)[old]
-        alive = (self._columns["evidence"] != NOTHING) & (self._columns["end"] > now)
-        self._columns["open"][:] = alive
+            self._columns[name][here] = kept[name][old]
         self._deadlines = Deadlines(len(self._devices), self._slot_width)
         # A deadline that passed while nobody looked is due at its own time, not now.
-        before = np.minimum(self._columns["end"] - 1, now)
-        began = np.where(self._columns["evidence"] == NOTHING, now, before)
-        self._set_due(np.arange(len(self._devices), dtype=np.int64), began)
+        unnoticed = (self._columns["open"] == 1) & (self._columns["end"] <= now)
+        began = np.where(unnoticed, self._columns["end"] - 1, now)
+        self._set_due(self._everyone, began)
         self._presence = self._presence_at(began)
 
     def adopt(self, device: str, tail: Tail, now: int) -> None:
@@ -257,9 +263,12 @@ class Engine:
         self._put_tail(position, tail)
         one = np.array([position], dtype=np.int64)
         at = np.array([now], dtype=np.int64)
-        self._columns["open"][position] = int(tail.run.end > now)
+        self._columns["open"][position] = 1
         self._change(one, at, at, Outcome([], [], []))
         self._set_due(one, at)
+        if tail.run.end <= now:
+            # The stored row may still stand open: the next sweep hands it out with its end.
+            self._deadlines.set(one, at + 1)
 
     # The steps.
 
@@ -534,7 +543,7 @@ _CAUSES = {
 
 
 def _blank(count: int) -> dict[str, Ints]:
-    columns = {name: np.full(count, ABSENT, dtype=np.int64) for name in (*_KEPT, "open")}
+    columns = {name: np.full(count, ABSENT, dtype=np.int64) for name in _KEPT}
     columns["evidence"][:] = NOTHING
     columns["state"][:] = State.UNKNOWN
     columns["order"][:] = -1

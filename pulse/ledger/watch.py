@@ -59,7 +59,7 @@ class Hearing:
         self._starts: list[Ints] = []
         self._ends: list[Ints] = []
         for entries in classes:
-            entries.sort()
+            entries.sort(key=lambda b: (b.start, b.end))
             self._starts.append(np.array([b.start for b in entries], dtype=np.int64))
             ends = np.array([b.end for b in entries], dtype=np.int64)
             self._ends.append(np.maximum.accumulate(ends) if len(ends) else ends)

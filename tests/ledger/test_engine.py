@@ -3,64 +3,20 @@
 import itertools
 from collections.abc import Sequence
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulse.ledger.answer import timeline
-from pulse.ledger.engine import Engine, Outcome
-from pulse.ledger.model import FOREVER, Device, Evidence, Run, State
-from pulse.ledger.presence import accounted, presence_at
-from pulse.ledger.replay import Known
-from pulse.ledger.runs import known_runs, runs_known
-from pulse.messages import Message
+from pulse.errors import BadInput
+from pulse.ledger.engine import Engine
+from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Maintenance, Run, Scope, State, Terms
+from pulse.ledger.replay import Books
+from pulse.ledger.runs import known_runs
+from pulse.ledger.tail import Tail
+from pulse.messages import Channel, Message
+from tests.ledger.live import Kept, engine_of, replayed_states, state_at, states_of
 from tests.ledger.strategies import HORIZON, World, worlds
-
-
-class Kept:
-    """Keeps what the engine hands out as a database would, and gives it back on demand."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[tuple[int, int, int], Run]] = {}
-        self.log: list[Message] = []
-        self.transitions: list[tuple[str, int, State, State, str]] = []
-
-    def messages(self, device: str, from_us: int, to_us: int) -> Sequence[Message]:
-        return [
-            m
-            for m in self.log
-            if m.device == device
-            and (
-                from_us <= m.observed_us < to_us
-                or (m.measured_us is not None and from_us <= m.measured_us < to_us)
-            )
-        ]
-
-    def runs(self, device: str, from_us: int) -> Sequence[Run]:
-        return [r for r in self.rows.get(device, {}).values() if r.end > from_us]
-
-    def keep(self, outcome: Outcome) -> None:
-        for device, cut, runs in outcome.rebuilt:
-            own = self.rows.setdefault(device, {})
-            for key in [k for k, r in own.items() if r.end > cut]:
-                del own[key]
-            own.update({(r.start, r.recorded, r.since): r for r in runs})
-        for device, run in outcome.runs:
-            self.rows.setdefault(device, {})[run.start, run.recorded, run.since] = run
-        self.transitions.extend(outcome.transitions)
-
-
-def engine_of(world: World, kept: Kept, now: int = -1) -> Engine:
-    books = world.books
-    return Engine(
-        books.devices,
-        kept,
-        start=books.start,
-        blinds=books.blinds,
-        maintenance=books.maintenance,
-        backlog_lateness=books.backlog_lateness,
-        now=now,
-        slot_width=4,
-    )
 
 
 def feed(engine: Engine, kept: Kept, batch: Sequence[Message], now: int) -> None:
@@ -91,17 +47,12 @@ def kept_runs(engine: Engine, kept: Kept, device: Device, known_at: int) -> list
 
 def same_answers(world: World, engine: Engine, kept: Kept, until: int) -> None:
     for device in world.books.devices:
-        evidence = world.evidence(device)
         for known_at in range(until + 1):
-            known = Known(world.books, known_at)
-            listening, windows = known.listening(device), known.maintenance(device)
             stored = kept_runs(engine, kept, device, known_at)
             for earlier, later in itertools.pairwise(stored):
                 assert earlier.end <= later.start or later.start > known_at
-            replayed = runs_known(device, evidence, known_at)
-            assert timeline(device, stored, listening, windows, 0, known_at + 1, known_at) == timeline(
-                device, replayed, listening, windows, 0, known_at + 1, known_at
-            ), known_at
+            replayed = replayed_states(world, device, known_at)
+            assert states_of(world, device, stored, known_at) == replayed, known_at
 
 
 @settings(max_examples=400, deadline=None)
@@ -138,9 +89,179 @@ def test_live_states_are_those_of_the_readable_rule(world: World, data: st.DataO
         for device in world.books.devices:
             status = engine.status(device.id)
             assert status is not None
-            blinds = [b for b in world.books.coverage_known(now) if b.scope.covers(device)]
-            evidence = [p for p in world.evidence(device) if p.observed <= now]
-            windows = Known(world.books, now).maintenance(device)
-            presence = presence_at(device, evidence, blinds, now)
-            assert status.state is accounted(device, presence, windows, now, now), (now, device)
+            assert status.state is state_at(world, device, now, now), (now, device)
     same_answers(world._replace(messages=messages), engine, kept, HORIZON)
+
+
+# Examples.
+
+BEAT, FAULT, OFFLINE = Evidence.BEAT, Evidence.FAULT, Evidence.OFFLINE
+
+
+def a_device(device: str = "d0", *, timeout: int = 90, commissioned: int = EVER) -> Device:
+    return Device(device, "a", "camera", (Terms(EVER, timeout),), commissioned)
+
+
+def a_message(observed: int, order: int = 0, *, device: str = "d0", evidence: Evidence = BEAT) -> Message:
+    return Message(
+        device, "a", "camera", evidence, Channel.HEARTBEAT, observed, None, False, False, order, order=order
+    )
+
+
+def an_engine(
+    *devices: Device,
+    kept: Kept,
+    blinds: Sequence[Blind] = (),
+    maintenance: Sequence[Maintenance] = (),
+    now: int = 0,
+) -> Engine:
+    world = World(Books(devices or (a_device(),), 0, blinds, maintenance), [])
+    return engine_of(world, kept, now)
+
+
+def test_an_offline_is_told_as_of_its_deadline_however_late_it_is_noticed() -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    outcome = engine.sweep(5000)
+    assert outcome.runs == [("d0", Run(100, 190, BEAT, 100, 100))]
+    told = [(t.at, t.before, t.after, t.cause) for t in outcome.transitions]
+    assert told == [(190, State.ONLINE, State.OFFLINE, "deadline_passed")]
+    assert engine.sweep(6000) == ([], [], [])
+
+
+def test_each_way_of_going_silent_has_its_cause() -> None:
+    kept = Kept()
+    fleet = [a_device(name) for name in ("never", "late", "goodbye", "broken")]
+    engine = an_engine(*fleet, kept=kept)
+    kept.keep(engine.sweep(90))
+    batch = [
+        a_message(100, 1, device="late"),
+        a_message(100, 2, device="goodbye"),
+        a_message(101, 3, device="goodbye", evidence=OFFLINE),
+        a_message(102, 4, device="broken", evidence=FAULT),
+    ]
+    feed(engine, kept, batch, 103)
+    kept.keep(engine.sweep(190))
+    last = {t.device: (t.after, t.at, t.cause) for t in kept.transitions}
+    assert last == {
+        "never": (State.OFFLINE, 90, "never_heard"),
+        "late": (State.OFFLINE, 190, "deadline_passed"),
+        "goodbye": (State.OFFLINE, 101, "explicit_offline"),
+        "broken": (State.FAULT, 102, "fault_reported"),
+    }
+
+
+def test_flips_within_one_batch_are_all_told() -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    kept.keep(engine.sweep(90))
+    batch = [
+        a_message(100, 1),
+        a_message(101, 2, evidence=OFFLINE),
+        a_message(102, 3),
+        a_message(103, 4, evidence=FAULT),
+    ]
+    feed(engine, kept, batch, 103)
+    told = [(t.at, t.after) for t in kept.transitions]
+    assert told[1:] == [(100, State.ONLINE), (101, State.OFFLINE), (102, State.ONLINE), (103, State.FAULT)]
+
+
+def test_messages_of_devices_that_are_not_registered_are_passed_over() -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    assert engine.apply([a_message(10, device="stranger")], 10) == ([], [], [])
+    assert engine.status("stranger") is None
+
+
+def test_a_changed_registry_keeps_the_state_of_devices_that_stay() -> None:
+    kept = Kept()
+    engine = an_engine(a_device("stays"), a_device("leaves"), kept=kept)
+    feed(engine, kept, [a_message(100, 1, device="stays"), a_message(100, 2, device="leaves")], 100)
+    kept.keep(engine.set_registry([a_device("new"), a_device("stays")], [], 110))
+    assert engine.status("leaves") is None
+    states = {name: status.state for name in ("new", "stays") if (status := engine.status(name))}
+    assert states == {"new": State.OFFLINE, "stays": State.ONLINE}
+    whole = engine.counts()["a", "camera"]
+    assert (whole.online_raw, whole.in_service) == (1, 2)
+    kept.keep(engine.sweep(190))
+    assert kept.rows["stays"] == {(100, 100, 100): Run(100, 190, BEAT, 100, 100)}
+
+
+def test_two_blind_intervals_of_one_extent_and_different_scopes_are_both_heard_of() -> None:
+    """A gap of the whole installation and, recorded with it, the same gap kept for one device (rule 3)."""
+    kept = Kept()
+    both = [Blind(50, 90, 95), Blind(50, 90, 95, scope=Scope(device="d0"))]
+    engine = an_engine(a_device("d0"), a_device("d1"), kept=kept)
+    kept.keep(engine.set_coverage(0, both, 100))
+    assert [engine.status(d).state for d in ("d0", "d1")] == [State.UNKNOWN] * 2  # type: ignore[union-attr]
+    kept.keep(engine.set_coverage(0, [both[0]._replace(revoked=120), both[1]], 120))
+    assert [engine.status(d).state for d in ("d0", "d1")] == [State.UNKNOWN, State.OFFLINE]  # type: ignore[union-attr]
+
+
+def test_a_device_long_silent_stays_unknown_over_a_restart_in_a_blind_interval() -> None:
+    kept = Kept()
+    blind = Blind(300, FOREVER, 310)
+    engine = an_engine(kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    kept.keep(engine.sweep(300))
+    kept.keep(engine.set_coverage(0, [blind], 310))
+    snapshot = engine.snapshot()
+    told = len(kept.transitions)
+    again = an_engine(kept=kept, blinds=[blind], now=310)
+    again.restore(snapshot, 310)
+    kept.keep(again.sweep(1000))
+    status = again.status("d0")
+    assert status is not None
+    assert status.state is State.UNKNOWN
+    assert kept.transitions[told:] == []
+
+
+def test_a_deadline_that_passes_between_two_processes_ends_its_stored_run() -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    snapshot = engine.snapshot()
+    again = an_engine(kept=kept, now=100)
+    again.restore(snapshot, 100)
+    kept.keep(again.sweep(1000))
+    assert kept.rows["d0"] == {(100, 100, 100): Run(100, 190, BEAT, 100, 100)}
+    assert [(t.at, t.after) for t in kept.transitions][-1] == (190, State.OFFLINE)
+
+
+def test_an_adopted_run_whose_deadline_has_passed_is_ended_where_it_is_stored() -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept, now=500)
+    engine.adopt("d0", Tail(Run(100, 190, BEAT, 100, 100), 100, 100, 7), 500)
+    kept.keep(engine.sweep(501))
+    assert kept.rows["d0"] == {(100, 100, 100): Run(100, 190, BEAT, 100, 100)}
+    feed(engine, kept, [a_message(600, 8)], 600)
+    assert [row.start for row in kept.known("d0", 600)] == [100, 600]
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        b"",
+        b"nothing of ours",
+        msgspec.msgpack.encode([1, ["d0"], {}]),
+        msgspec.msgpack.encode([2, ["d0"], {}]),
+        msgspec.msgpack.encode([2, ["d0"], {"evidence": b"123"}]),
+    ],
+)
+def test_a_snapshot_that_is_none_of_ours_is_refused_and_changes_nothing(snapshot: bytes) -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    before = engine.snapshot()
+    with pytest.raises(BadInput):
+        engine.restore(snapshot, 100)
+    assert engine.snapshot() == before
+
+
+def test_a_snapshot_cut_short_is_refused() -> None:
+    engine = an_engine(kept=Kept())
+    version, devices, columns = msgspec.msgpack.decode(engine.snapshot())
+    columns["end"] = b""
+    with pytest.raises(BadInput, match="columns"):
+        engine.restore(msgspec.msgpack.encode([version, devices, columns]), 100)
