@@ -22,9 +22,10 @@ backlog is complete, but not that what follows it is new.
 When the gap ends, its open record is revoked. If the broker kept our session and dropped nothing, nothing
 takes its place but, for each device with a queued beat that has no trusted time, a record of its own
 (rule 3). Else a closed record does, to the sending of the canary that ended the gap. Known losses are a lost
-session, a canary that never came while a later one did, and a broker's count of dropped messages that grew
-while we were away (noticed late, it records the gap again). A loss is recorded as the cause of the open
-record at once, so that a process that ends in the middle does not forget it.
+session, a broker that started after the gap began (it may have kept the session on disk, but while it was
+down nobody could reach it), a canary that never came while a later one did, and a broker's count of dropped
+messages that grew while we were away (noticed late, it records the gap again). A loss is recorded as the
+cause of the open record at once, so that a process that ends in the middle does not forget it.
 
 Times are microseconds since 1970 UTC.
 """
@@ -46,9 +47,10 @@ SESSION_LOST = "session_lost"
 CANARY_LOST = "canary_lost"
 MESSAGES_DROPPED = "messages_dropped"
 DISCARDED = "messages_discarded"
+BROKER_RESTARTED = "broker_restarted"
 QUEUED_WITHOUT_TIME = "queued_without_time"
 _EVERYTHING = Scope()
-LOSSES = frozenset({SESSION_LOST, CANARY_LOST, MESSAGES_DROPPED, DISCARDED})
+LOSSES = frozenset({SESSION_LOST, CANARY_LOST, MESSAGES_DROPPED, DISCARDED, BROKER_RESTARTED})
 
 
 class Phase(Enum):
@@ -211,10 +213,15 @@ class Coverage:
             return []
         if self._gap is not None:
             return self._lose(MESSAGES_DROPPED, at_us)
-        gap, self._last_gap = self._last_gap, None
-        if gap is None or at_us - gap.closed > AFTERTHOUGHT_US:
-            return []
-        return [Record(_closed(gap.start, gap.end, at_us, MESSAGES_DROPPED))]
+        return self._afterthought(MESSAGES_DROPPED, at_us)
+
+    def broker_started(self, earliest_us: int, at_us: int) -> list[Action]:
+        """The broker started at `earliest_us` or later; its next word may be more exact."""
+        if self._gap is not None:
+            return self._lose(BROKER_RESTARTED, at_us) if earliest_us > self._gap else []
+        if self._last_gap is not None and earliest_us > self._last_gap.start:
+            return self._afterthought(BROKER_RESTARTED, at_us)
+        return []
 
     def discarded(self, at_us: int) -> list[Action]:
         """We had to discard messages of the present gap that the broker will not send again."""
@@ -257,6 +264,13 @@ class Coverage:
             # A full queue drops here and there: what came after the last canary proves nothing of the rest.
             self._gap = min(self._gap, self._canary_us)
         return [Shut(at_us), Open(Blind(self._gap, FOREVER, at_us, cause=cause))]
+
+    def _afterthought(self, cause: str, at_us: int) -> list[Action]:
+        """A loss in the gap that ended last, heard of soon after."""
+        gap, self._last_gap = self._last_gap, None
+        if gap is None or at_us - gap.closed > AFTERTHOUGHT_US:
+            return []
+        return [Record(_closed(gap.start, gap.end, at_us, cause))]
 
     def _end_gap(self, end_us: int, at_us: int) -> list[Action]:
         if not self._started:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from collector import coverage, metrics
 from collector.coverage import Action, Coverage, Phase
 from collector.dialects import native
-from collector.mqtt import DROPPED_TOPIC, Link, Received
+from collector.mqtt import DROPPED_TOPIC, UPTIME_EVERY_S, UPTIME_TOPIC, Link, Received
 from collector.redeliveries import Redeliveries
 from collector.spool import Spool
 from pulse import logs
@@ -32,6 +32,7 @@ ENOUGH_UNACKNOWLEDGED = 16
 """Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
 
 _DROPPED = DROPPED_TOPIC.encode()
+_UPTIME = UPTIME_TOPIC.encode()
 
 
 class Told(NamedTuple):
@@ -144,6 +145,9 @@ class Intake:
             return
         if message.topic == _DROPPED:
             self._count_dropped(message)
+            return
+        if message.topic == _UPTIME:
+            self._tell_uptime(message)
             return
         metrics.RECEIVED.inc()
         if pending.earliest_us is None:
@@ -341,6 +345,14 @@ class Intake:
             self._flush()
             now_us = self._clock.now_us()
             self._tell(self.coverage.counted_dropped(int(text), now_us), now_us)
+
+    def _tell_uptime(self, message: Received) -> None:
+        text = message.payload.split(b" ")[0]
+        if text.isdigit() and len(text) < 12:
+            now_us = self._clock.now_us()
+            # A retained value may have been said one interval ago.
+            age_s = int(text) + (UPTIME_EVERY_S + 2 if message.retained else 2)
+            self._tell(self.coverage.broker_started(now_us - age_s * SECOND_US, now_us), now_us)
 
     def _tell(self, actions: list[Action], now_us: int) -> None:
         pending_us = self._pending.earliest_us

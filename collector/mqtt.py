@@ -33,6 +33,11 @@ FILTERS = ("community/+/+/+/heartbeat", "community/+/+/+/status")
 DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
 """Mosquitto's count of messages that it dropped because a queue was full; other brokers have none."""
 
+UPTIME_TOPIC = "$SYS/broker/uptime"
+"""Mosquitto's time since its start: a session that it kept on disk proves nothing of the time it was down."""
+UPTIME_EVERY_S = 10
+"""How often it says so (`sys_interval`, its default)."""
+
 HANDSHAKE_S = 10.0
 FIRST_HANDSHAKE_S = 3.0
 """A broker that never answered may be silent because it does not understand MQTT 5."""
@@ -396,6 +401,8 @@ class Link:
         self._handler.connected(flags.session_present)
         self._subscription = subscribe(client, (*FILTERS, self.canary_topic))
         client.subscribe(DROPPED_TOPIC, 1)
+        # Not queued while we are away: only its present value says when the broker started.
+        client.subscribe(UPTIME_TOPIC, 0)
 
     def _on_subscribe(
         self, client: Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Properties

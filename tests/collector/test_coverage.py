@@ -392,3 +392,26 @@ class CoverageLaws(RuleBasedStateMachine):
 
 TestCoverageLaws = CoverageLaws.TestCase
 TestCoverageLaws.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+def test_a_broker_that_started_in_the_gap_proves_nothing_by_keeping_the_session() -> None:
+    machine = listening_since(120)
+    machine.disconnected(121)
+    assert machine.connected(True, 300) == []
+    lost = Blind(120, FOREVER, 301, cause=coverage.BROKER_RESTARTED)
+    assert machine.broker_started(200, 301) == [Shut(301), Open(lost)]
+    machine.canary_sent(3, 302)
+    kept = Blind(120, 302, 305, cause=coverage.BROKER_RESTARTED)
+    assert told(machine.canary_returned(3, 305)) == [Shut(305), Record(kept)]
+
+
+def test_a_broker_that_may_have_started_before_the_gap_is_believed_until_it_says_more() -> None:
+    machine = listening_since(120)
+    machine.disconnected(121)
+    machine.connected(True, 130)
+    assert machine.broker_started(119, 130) == []
+    machine.canary_sent(3, 131)
+    assert told(machine.canary_returned(3, 132)) == [Shut(132)]
+    kept = Blind(120, 131, 140, cause=coverage.BROKER_RESTARTED)
+    assert machine.broker_started(128, 140) == [Record(kept)]
+    assert machine.broker_started(128, 150) == []
