@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ["collector", "api", "scheduler", "simulators"]
+OURS = ["collector", "api", "scheduler", "simulated-fleet", "simulators"]
+DEMO = ["simulated-fleet", "simulators"]
 THEIRS = ["mosquitto", "influxdb", "postgres"]
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
@@ -51,7 +52,7 @@ def test_it_is_valid_by_the_compose_specification() -> None:
 def test_it_has_the_promised_services() -> None:
     assert sorted(SERVICES) == sorted(OURS + THEIRS)
     assert SERVICES["influxdb"]["image"] == "influxdb:2.7"
-    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["simulators"]
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == DEMO
 
 
 def test_every_port_is_on_loopback_unless_told_otherwise() -> None:
@@ -90,10 +91,10 @@ def test_every_setting_that_is_handed_over_exists() -> None:
 @pytest.mark.parametrize("name", OURS + THEIRS)
 def test_every_service_is_watched_restarted_and_bounded(name: str) -> None:
     service = SERVICES[name]
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == ("on-failure" if name == "simulated-fleet" else "unless-stopped")
     assert service["logging"]["options"]["max-size"]
     assert "no-new-privileges:true" in service["security_opt"]
-    if name == "simulators":
+    if name in DEMO:
         assert service["healthcheck"] == {"disable": True}
     else:
         assert service["healthcheck"]["test"][0] == "CMD"

@@ -98,11 +98,12 @@ class Installation:
 
     def start(self, name: str) -> None:
         """Start one of our processes."""
-        command = [self._filled(word) for word in SERVICES[name]["command"]]
+        program, *words = [self._filled(word) for word in SERVICES[name]["command"]]
+        command = [*(PULSE if program == "pulse" else [sys.executable]), *words]
         (self.folder / name).mkdir()
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                [*PULSE, *command[1:]],
+                command,
                 env=self.environment(name),
                 cwd=self.folder / name,
                 stdin=subprocess.DEVNULL,
@@ -168,12 +169,21 @@ def test_the_processes_of_the_compose_file_work_together_and_end_in_order(instal
         installation.start(name)
     assert until(lambda: installation.healthy("collector"), 60), installation.log("collector")
     assert until(lambda: installation.healthy("api"), 60), installation.log("api")
+    installation.start("simulated-fleet")
+    assert installation.processes["simulated-fleet"].wait(60) == 0, installation.log("simulated-fleet")
     installation.start("simulators")
     assert until(lambda: installation.get("/api/v1/collector")["listening"], 30), installation.log(
         "collector"
     )
+    assert until(lambda: _running(installation) > 700, 120), installation.log("simulators")
     assert until(lambda: installation.healthy("scheduler"), 150), installation.log("scheduler")
     for name in ("simulators", "scheduler", "api", "collector"):
         assert installation.end(name) == 0, installation.log(name)
         assert "Traceback" not in installation.log(name)
         assert "password" not in installation.log(name)
+
+
+def _running(installation: Installation) -> int:
+    now = installation.get("/api/v1/indicators/online-rate")
+    assert now["total"] == 826
+    return int(now["running"])
