@@ -1,0 +1,142 @@
+"""What the overview and the wall show of one instant: the rate, its parts, and who is down."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from api.context import Context
+from api.pages.bars import Segment, bar
+from api.present import Present
+from pulse.clock import MINUTE_US, to_iso
+from pulse.indicators.books import AsOf
+from pulse.indicators.online_rate import DeviceStatus
+from pulse.ledger.model import State
+from pulse.registry.model import Community, DeviceRecord, Discovered, Kind
+from pulse.stores.relational import registry
+
+DOWN = frozenset({State.OFFLINE.slug, State.FAULT.slug})
+SHOWN_STATES = (State.ONLINE, State.OFFLINE, State.FAULT, State.UNKNOWN, State.EXCLUDED)
+"""States in service, in the order of the legend."""
+_FRESH_US = MINUTE_US
+
+
+class Figures(NamedTuple):
+    """A rate with all that it is made of; `percent` None without a device in service."""
+
+    running: int
+    total: int
+    percent: str | None
+    percent_upper: str | None
+    determined: bool
+    states: Mapping[str, int]
+    segments: list[Segment]
+
+    @property
+    def not_running(self) -> int:
+        """Devices in service that do not run normally, as far as is known, or of which nothing is known."""
+        return self.total - self.running
+
+
+class Part(NamedTuple):
+    """The rate of a community or kind."""
+
+    id: str
+    name: Community | Kind | None
+    figures: Figures
+
+
+class Listed(NamedTuple):
+    """A device as a row shows it; `fresh` if it has been so for less than a minute."""
+
+    record: DeviceRecord
+    status: DeviceStatus
+    community: Community | None
+    kind: Kind | None
+    fresh: bool = False
+
+
+class Names(NamedTuple):
+    """Communities and kinds by id."""
+
+    communities: Mapping[str, Community]
+    kinds: Mapping[str, Kind]
+
+    def listed(self, record: DeviceRecord, status: DeviceStatus, at_us: int) -> Listed:
+        """The row of a device."""
+        fresh = status.since_us is not None and at_us - status.since_us < _FRESH_US
+        return Listed(
+            record, status, self.communities.get(status.community), self.kinds.get(status.kind), fresh
+        )
+
+
+class Board(NamedTuple):
+    """One instant, whole: every number on the page is of `as_of.at_us`."""
+
+    as_of: AsOf
+    whole: Figures
+    adjusted: Mapping[str, Any]
+    score: Mapping[str, Any]
+    communities: list[Part]
+    kinds: list[Part]
+    down: list[Listed]
+    devices: int
+    inbox: list[Discovered]
+
+
+def board(context: Context, present: Present) -> Board:
+    """Gather the page's figures, all of the same instant."""
+    as_of, statuses = present.devices()
+    rate = context.rate.instant()
+    if rate["at"] != to_iso(as_of.at_us):
+        rate = context.rate.instant(as_of.at_us)
+    names = read_names(context)
+    with context.db.read() as connection:
+        records = {record.id: record for record in registry.devices(connection)}
+        inbox = registry.inbox(connection)
+    down = [
+        names.listed(records[status.device], status, as_of.at_us)
+        for status in statuses
+        if status.state in DOWN and status.device in records
+    ]
+    # What went down last comes first; what was never heard has no time and comes last.
+    down.sort(key=lambda row: (-(row.status.since_us or 0), row.record.id))
+    return Board(
+        as_of=as_of,
+        whole=figures(rate),
+        adjusted=rate["adjusted"],
+        score=rate["score"],
+        communities=_parts(rate["by_community"], names.communities),
+        kinds=_parts(rate["by_kind"], names.kinds),
+        down=down,
+        devices=len(records),
+        inbox=inbox,
+    )
+
+
+def read_names(context: Context) -> Names:
+    """The registry's communities and kinds."""
+    with context.db.read() as connection:
+        return Names(
+            {community.id: community for community in registry.communities(connection)},
+            {kind.id: kind for kind in registry.kinds(connection)},
+        )
+
+
+def figures(rate: Mapping[str, Any]) -> Figures:
+    """The figures of an answer of the online rate, or of a part of it."""
+    return Figures(
+        rate["running"],
+        rate["total"],
+        rate["percent"],
+        rate["percent_upper"],
+        rate["determined"],
+        rate["states"],
+        bar(rate["states"]),
+    )
+
+
+def _parts(rates: Mapping[str, Any], names: Mapping[str, Community] | Mapping[str, Kind]) -> list[Part]:
+    """Parts in the registry's order, those without a device in service left out."""
+    order = {id_: position for position, id_ in enumerate(names)}
+    parts = [Part(id_, names.get(id_), figures(rate)) for id_, rate in rates.items() if rate["total"]]
+    parts.sort(key=lambda part: (order.get(part.id, len(order)), part.id))
+    return parts

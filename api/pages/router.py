@@ -1,0 +1,85 @@
+"""The pages' addresses; all work is done elsewhere."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Concatenate, ParamSpec
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from api.context import Context
+from api.listing import Filters
+from api.pages.board import board
+from api.pages.fleet import fleet
+from api.pages.render import Renderer
+from api.pages.story import story
+from api.present import Present
+from pulse import logs
+from pulse.errors import StoreUnavailable
+from pulse.ids import is_id
+from pulse.ledger.model import State
+from pulse.settings import Broker
+
+_P = ParamSpec("_P")
+_log = logs.get(__name__)
+
+
+def router(context: Context) -> APIRouter:
+    """The routes of the pages for people; they appear in no API description."""
+    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    present = Present(context)
+    renderer = Renderer(context.settings)
+    settings = context.settings
+    broker = (
+        Broker(settings.mqtt_url.get_secret_value())
+        if settings.mqtt_url is not None
+        else Broker(f"mqtt://127.0.0.1:{settings.mqtt_port}")
+    )
+
+    def guarded(answer: Callable[Concatenate[Request, _P], HTMLResponse]) -> Callable[..., HTMLResponse]:
+        """A page that says in words that the database cannot be reached, instead of an API problem."""
+
+        @wraps(answer)
+        def page(request: Request, *args: _P.args, **kwargs: _P.kwargs) -> HTMLResponse:
+            try:
+                return answer(request, *args, **kwargs)
+            except StoreUnavailable as error:
+                _log.warning("page_unavailable", path=request.url.path, error=str(error))
+                return renderer.page(request, "unavailable.html", status=503)
+
+        return page
+
+    @routes.get("/")
+    @guarded
+    def index(request: Request) -> HTMLResponse:
+        return renderer.page(request, "index.html", board=board(context, present), broker=broker)
+
+    @routes.get("/wall")
+    @guarded
+    def wall(request: Request) -> HTMLResponse:
+        return renderer.page(request, "wall.html", board=board(context, present), broker=broker)
+
+    @routes.get("/devices")
+    @guarded
+    def devices(
+        request: Request,
+        state: Annotated[list[str] | None, Query()] = None,
+        community: str = "",
+        kind: str = "",
+        q: Annotated[str, Query(max_length=100)] = "",
+        after: str = "",
+    ) -> HTMLResponse:
+        known = {s.slug for s in State}
+        states = tuple(slug for slug in state or () if slug in known)
+        filters = Filters(states, community or None, kind or None, q.strip() or None)
+        return renderer.page(request, "devices.html", fleet=fleet(context, present, filters, after))
+
+    @routes.get("/devices/{device_id}")
+    @guarded
+    def device(request: Request, device_id: str) -> HTMLResponse:
+        found = story(context, device_id, renderer.times) if is_id(device_id) else None
+        if found is None:
+            return renderer.page(request, "missing.html", status=404, device_id=device_id)
+        return renderer.page(request, "device.html", story=found)
+
+    return routes

@@ -1,0 +1,125 @@
+// Keeps a page true: server-sent events say that something changed, htmx fetches the page's sections anew.
+// When neither events nor fetches get through, the page says so instead of showing old numbers as current.
+
+const TOPICS = ["transition", "indicator", "coverage", "reset"];
+const QUIET_MS = 400; // a burst of transitions makes one fetch
+const PERIOD_MS = 5000; // "as of" and "since" move on without events
+const RETRY_MS = 3000;
+const PATIENCE_MS = 1500; // a reconnection shorter than this is no loss
+
+const root = document.documentElement;
+let source = null;
+let streaming = false;
+let answering = true;
+let busy = null;
+let doubt = null;
+let paused = false;
+
+function show(link) {
+  if (root.dataset.link === link) return;
+  root.dataset.link = link;
+  const status = document.getElementById("link");
+  const words = { live: status?.dataset.live, wait: status?.dataset.wait, lost: status?.dataset.lost };
+  if (status) document.getElementById("link-text").textContent = words[link];
+  const banner = document.getElementById("lost");
+  if (link === "lost") {
+    document.getElementById("lost-at").textContent = document.getElementById("notices")?.dataset.atText ?? "—";
+  }
+  banner.hidden = link !== "lost";
+}
+
+function judge() {
+  if (streaming && answering) {
+    clearTimeout(doubt);
+    doubt = null;
+    show("live");
+  } else if (doubt === null && root.dataset.link !== "lost") {
+    doubt = setTimeout(() => {
+      doubt = null;
+      if (!(streaming && answering)) show("lost");
+    }, PATIENCE_MS);
+  }
+}
+
+function refresh() {
+  clearTimeout(busy);
+  busy = null;
+  window.htmx.trigger(document.body, "pulse:refresh");
+}
+
+function soon() {
+  if (busy === null) busy = setTimeout(refresh, QUIET_MS);
+}
+
+function connect() {
+  source?.close();
+  source = new EventSource("/api/v1/events");
+  source.addEventListener("open", () => {
+    streaming = true;
+    judge();
+    refresh();
+  });
+  source.addEventListener("error", () => {
+    streaming = false;
+    judge();
+    // The browser retries a broken stream itself, but gives up after an answer that is no stream.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  });
+  for (const topic of TOPICS) {
+    source.addEventListener(topic, () => {
+      soon();
+      if (topic !== "transition") document.body.dispatchEvent(new CustomEvent("pulse:chart"));
+    });
+  }
+}
+
+function fetched(works) {
+  answering = works;
+  judge();
+}
+
+const own = (event) => event.target.classList.contains("refresh");
+document.addEventListener("htmx:sendError", (event) => own(event) && fetched(false));
+document.addEventListener("htmx:timeout", (event) => own(event) && fetched(false));
+document.addEventListener("htmx:afterRequest", (event) => own(event) && event.detail.xhr.status && fetched(event.detail.successful));
+
+// A section that did not change is left alone, with whatever is focused or selected in it.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const fresh = event.detail.fragment.firstElementChild ?? event.detail.fragment;
+  const clean = (html) => html.replace(/ hx-swap-oob="[^"]*"/g, "").replace(/ class=""/g, "");
+  if (clean(fresh.outerHTML) === clean(event.detail.target.outerHTML)) event.detail.shouldSwap = false;
+});
+
+document.addEventListener("visibilitychange", () => {
+  paused = document.hidden;
+  if (!paused) refresh();
+});
+setInterval(() => paused || refresh(), PERIOD_MS);
+
+// The theme changes at once; the link behind it does the same without scripts.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("#theme");
+  if (!link) return;
+  event.preventDefault();
+  const wish = new URL(link.href).searchParams.get("theme");
+  root.dataset.theme = wish;
+  fetch(link.href, { headers: { "X-Only": "theme" } })
+    .then((answer) => answer.text())
+    .then((text) => {
+      const page = new DOMParser().parseFromString(text, "text/html");
+      document.getElementById("theme").replaceWith(page.getElementById("theme"));
+      document.getElementById("theme").focus();
+      const address = new URL(location.href);
+      if (address.searchParams.has("theme")) {
+        address.searchParams.set("theme", wish);
+        history.replaceState(history.state, "", address);
+      }
+      document.body.dispatchEvent(new CustomEvent("pulse:theme"));
+    })
+    .catch(() => location.assign(link.href));
+});
+
+show("wait");
+window.addEventListener("pagehide", () => source?.close());
+window.addEventListener("pageshow", (event) => event.persisted && connect());
+connect();
