@@ -135,24 +135,28 @@ class Engine:
         self._position: dict[str, int] = {}
         self._presence: Ints = np.empty(0, dtype=np.int64)
         self._take_registry(devices, maintenance, now)
-        self._refresh(now)
+        self._refresh(now, Outcome([], [], []))
 
     # Outside facts.
 
     def set_registry(
         self, devices: Sequence[Device], maintenance: Sequence[Maintenance], now: int
     ) -> Outcome:
-        """Take a changed registry: known devices keep their state, new ones begin silent."""
-        outcome = Outcome([], [], [])
+        """Let time pass to `now`, then take a changed registry: known devices keep their state, new ones
+        begin silent."""
+        outcome = self.sweep(now)
         self._take_registry(devices, maintenance, now)
         self._refresh(now, outcome)
         return outcome
 
     def set_coverage(self, start: int | None, blinds: Sequence[Blind], now: int) -> Outcome:
-        """Take changed coverage. `start` is the collector's first instant of listening, None before it."""
-        outcome = Outcome([], [], [])
+        """Take changed coverage and, by it, let time pass to `now`.
+
+        `start` is the collector's first instant of listening, None before it.
+        """
         self._coverage = (start, blinds)
         self._hearing = self._hear(now)
+        outcome = self.sweep(now)
         self._refresh(now, outcome)
         return outcome
 
@@ -189,7 +193,7 @@ class Engine:
                 self._change(due, at, at, outcome)
                 self._set_due(due, at)
             elif self._edge <= now:
-                self._pass_edge(self._edge, outcome)
+                self._refresh(self._edge, outcome)
             else:
                 return outcome
 
@@ -266,9 +270,6 @@ class Engine:
         self._columns["open"][position] = 1
         self._change(one, at, at, Outcome([], [], []))
         self._set_due(one, at)
-        if tail.run.end <= now:
-            # The stored row may still stand open: the next sweep hands it out with its end.
-            self._deadlines.set(one, at + 1)
 
     # The steps.
 
@@ -295,21 +296,11 @@ class Engine:
         before = Blind(EVER, FOREVER if start is None else start, EVER)
         return Hearing(self._groups, [before, *known_blinds(blinds, now)])
 
-    def _refresh(self, now: int, outcome: Outcome | None = None) -> None:
+    def _refresh(self, now: int, outcome: Outcome) -> None:
         """Judge every device anew."""
         at = np.full(len(self._devices), now, dtype=np.int64)
         self._over = self._accounting.at(now)
         self._edge = self._accounting.next_edge(now)
-        self._timeout = self._terms.timeout(self._everyone, at)
-        quiet = Outcome([], [], [])
-        self._close(self._everyone[self._columns["end"] <= now], outcome or quiet)
-        self._change(self._everyone, at, at, outcome or quiet)
-        self._set_due(self._everyone, at)
-
-    def _pass_edge(self, edge: int, outcome: Outcome) -> None:
-        at = np.full(len(self._devices), edge, dtype=np.int64)
-        self._over = self._accounting.at(edge)
-        self._edge = self._accounting.next_edge(edge)
         self._timeout = self._terms.timeout(self._everyone, at)
         self._change(self._everyone, at, at, outcome)
         self._set_due(self._everyone, at)
@@ -505,7 +496,9 @@ class Engine:
             self._hearing.deaf_until(positions, at),
             at,
         )
-        self._deadlines.set(positions, due)
+        # An adopted run that is over may stand open where it is stored: the next sweep hands it out.
+        unended = (c["open"][positions] == 1) & (c["end"][positions] <= at)
+        self._deadlines.set(positions, np.where(unended, at + 1, due))
 
     # Columns and rows.
 

@@ -130,6 +130,24 @@ def test_an_offline_is_told_as_of_its_deadline_however_late_it_is_noticed() -> N
     assert engine.sweep(6000) == ([], [], [])
 
 
+def test_blindness_that_becomes_known_late_is_told_as_of_the_deadline_it_covers() -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    outcome = engine.set_coverage(0, [Blind(150, FOREVER, 200)], 200)
+    assert outcome.runs == [("d0", Run(100, 190, BEAT, 100, 100))]
+    assert [(t.at, t.after) for t in outcome.transitions] == [(190, State.UNKNOWN)]
+
+
+def test_a_changed_registry_lets_time_pass_first() -> None:
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    outcome = engine.set_registry([a_device(timeout=30)], [], 200)
+    assert outcome.runs == [("d0", Run(100, 190, BEAT, 100, 100))]
+    assert [(t.at, t.after) for t in outcome.transitions] == [(190, State.OFFLINE)]
+
+
 def test_each_way_of_going_silent_has_its_cause() -> None:
     kept = Kept()
     fleet = [a_device(name) for name in ("never", "late", "goodbye", "broken")]
@@ -233,6 +251,7 @@ def test_an_adopted_run_whose_deadline_has_passed_is_ended_where_it_is_stored() 
     kept = Kept()
     engine = an_engine(kept=kept, now=500)
     engine.adopt("d0", Tail(Run(100, 190, BEAT, 100, 100), 100, 100, 7), 500)
+    kept.keep(engine.set_registry([a_device(), a_device("d1")], [], 500))
     kept.keep(engine.sweep(501))
     assert kept.rows["d0"] == {(100, 100, 100): Run(100, 190, BEAT, 100, 100)}
     feed(engine, kept, [a_message(600, 8)], 600)
