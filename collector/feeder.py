@@ -66,7 +66,7 @@ class Feeder:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def feed(self) -> bool:
-        """Give the store the next batches; whether there were any. Raises `StoreUnavailable`."""
+        """Give the store the next batches; whether more are likely to wait. Raises `StoreUnavailable`."""
         batches = self._spool.read_after(self._spool.mark(STORED), limit=BATCHES_AT_ONCE)
         if batches:
             messages = [message for batch in batches for message in batch.messages]
@@ -78,7 +78,7 @@ class Feeder:
         metrics.SPOOL_BYTES.set(depth.bytes)
         age_us = 0 if depth.oldest_us is None else self._clock.now_us() - depth.oldest_us
         metrics.SPOOL_AGE.set(age_us / SECOND_US)
-        return bool(batches)
+        return len(batches) == BATCHES_AT_ONCE
 
     def _give(self, messages: Sequence[Message]) -> None:
         """Store messages; a batch that the store rejects as a whole is halved until the culprit is alone."""

@@ -135,8 +135,6 @@ class Intake:
             pending.since_s = self._heard_s
         if message.qos:
             pending.mids.append(message.mid)
-        else:
-            pending.unacknowledgeable += 1
         if message.topic == self.link.canary_topic.encode():
             number = self._canary_number(message.payload)
             if number is not None:
@@ -150,6 +148,7 @@ class Intake:
             self._tell_uptime(message)
             return
         metrics.RECEIVED.inc()
+        pending.unacknowledgeable += not message.qos
         if pending.earliest_us is None:
             pending.earliest_us = message.observed_us
         try:
@@ -342,6 +341,7 @@ class Intake:
     def _count_dropped(self, message: Received) -> None:
         text = message.payload.strip()
         if text.isdigit() and len(text) < 18:
+            # What is recorded of coverage must not be ahead of the messages that came before.
             self._flush()
             now_us = self._clock.now_us()
             self._tell(self.coverage.counted_dropped(int(text), now_us), now_us)
@@ -349,6 +349,7 @@ class Intake:
     def _tell_uptime(self, message: Received) -> None:
         text = message.payload.split(b" ")[0]
         if text.isdigit() and len(text) < 12:
+            self._flush()
             now_us = self._clock.now_us()
             # A retained value may have been said one interval ago.
             age_s = int(text) + (UPTIME_EVERY_S + 2 if message.retained else 2)

@@ -9,19 +9,18 @@ import contextlib
 import os
 import random
 import selectors
-import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from collector.backoff import Backoff
-from collector.client import PUBLISHING_AT_ONCE, V5, V311, new_client, subscribe
+from collector.attempts import CONNECTION_LOST, NO_ANSWER, VERSION, Attempts
+from collector.client import PUBLISHING_AT_ONCE, V5, V311, BufferedClient, new_client, subscribe
 from collector.outbox import Outbox, Outgoing
 from pulse import logs
 from pulse.clock import Clock
@@ -38,16 +37,9 @@ UPTIME_TOPIC = "$SYS/broker/uptime"
 UPTIME_EVERY_S = 10
 """How often it says so (`sys_interval`, its default)."""
 
-HANDSHAKE_S = 10.0
-FIRST_HANDSHAKE_S = 3.0
-"""A broker that never answered may be silent because it does not understand MQTT 5."""
-
-IMMEDIATE_CLOSES = 2
 PACKETS_A_TURN = 2_000
 LONGEST_WAIT_S = 1.0
 
-CONNECTION_LOST = "connection lost"
-NO_ANSWER = "no answer to the handshake"
 UNSUPPORTED_VERSION = 132
 BAD_CREDENTIALS = (134, 135)
 TAKEN_OVER = 142
@@ -104,20 +96,23 @@ class Link:
         self.canary_topic = f"pulse/canary/{client_id}"
         self.epoch = 0
         """Number of the connection; a message is acknowledged in its own only."""
-        self.protocol = V5 if mqtt_5 else V311
         self.connections = 0
         self.outbox = Outbox()
         self._handler = handler
         self._clock = clock
         self._ca_file = ca_file
-        self._backoff = Backoff(dice or random.Random())  # noqa: S311 - jitter, not a secret
-        self._client: Client | None = None
+        self._attempts = Attempts(
+            broker,
+            client_id,
+            V5 if mqtt_5 else V311,
+            dice or random.Random(),  # noqa: S311 - jitter, not a secret
+        )
+        self._client: BufferedClient | None = None
         self._accepted_s: float | None = None
-        self._began_s = 0.0
+        self._moved_s = 0.0
+        """When a handshake last came forward; a backlog may come before the broker's confirmation."""
         self._subscription: int | None = None
         self._joined = False
-        self._settled = False
-        self._speechless = 0
         self._next_attempt_s = 0.0
         self._held = False
         self._end: str | None = None
@@ -148,6 +143,11 @@ class Link:
     # -- for the handler, in the loop's thread -------------------------------------------------------
 
     @property
+    def protocol(self) -> MQTTProtocolVersion:
+        """The version spoken, or to be tried next."""
+        return self._attempts.protocol
+
+    @property
     def joined(self) -> bool:
         """Whether the broker has confirmed the subscriptions of this connection."""
         return self._joined
@@ -156,8 +156,8 @@ class Link:
         """Acknowledge messages of connection `epoch`; of another one than the present it does nothing."""
         if epoch != self.epoch or self._client is None:
             return
-        for mid in mids:
-            self._client.ack(mid, 1)
+        if mids:
+            self._client.acknowledge(mids)
 
     def send_canary(self, payload: bytes) -> None:
         """Publish to ourselves, in this connection or never."""
@@ -215,9 +215,7 @@ class Link:
             self._transfer(selectors.EVENT_READ)
 
     def _pending(self) -> bool:
-        """Whether TLS has bytes for us that epoll cannot see."""
-        sock = self._client.socket() if self._client is not None else None
-        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        return self._client is not None and self._client.buffered()
 
     def _transfer(self, mask: int) -> None:
         client = self._client
@@ -245,8 +243,7 @@ class Link:
             return
         with self._guarded():
             client.loop_misc()
-        patience_s = HANDSHAKE_S if self._settled or self.protocol == V311 else FIRST_HANDSHAKE_S
-        if not self._joined and now_s - self._began_s > patience_s:
+        if not self._joined and now_s - self._moved_s > self._attempts.patience_s():
             self._end = NO_ANSWER
         if client.socket() is None and self._client is client:
             self._leave(self._end or "keepalive timeout")
@@ -267,7 +264,7 @@ class Link:
         self._taken_over = False
         self._joined = False
         self._accepted_s = None
-        self._began_s = self._clock.monotonic_s()
+        self._moved_s = self._clock.monotonic_s()
         self.epoch += 1
         try:
             client = self._new_client()
@@ -275,13 +272,9 @@ class Link:
             client.reconnect()
         except (OSError, ValueError) as error:
             self._client = None
-            wait_s = self._backoff.failed()
-            self._next_attempt_s = self._clock.monotonic_s() + wait_s
-            log.warning(
-                "broker_unreachable", broker=self.broker.shown(), error=str(error), retry_s=round(wait_s, 1)
-            )
+            self._next_attempt_s = self._clock.monotonic_s() + self._attempts.refused(str(error))
 
-    def _new_client(self) -> Client:
+    def _new_client(self) -> BufferedClient:
         client = new_client(self.broker, self.client_id, self.protocol, self._ca_file)
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
@@ -317,38 +310,12 @@ class Link:
         accepted_s, self._accepted_s = self._accepted_s, None
         now_s = self._clock.monotonic_s()
         if accepted_s is None:
-            wait_s = self._refused_wait(reason)
+            wait_s = self._attempts.refused(reason)
         else:
-            wait_s, suspected = self._backoff.ended(now_s - accepted_s, taken_over=self._taken_over)
-            if suspected:
-                log.error(
-                    "client_id_taken_over",
-                    client_id=self.client_id,
-                    told_by_broker=self._taken_over,
-                    retry_s=round(wait_s),
-                    action="another client uses this id; give each collector its own PULSE_MQTT_CLIENT_ID",
-                )
-            else:
-                log.warning(
-                    "disconnected", broker=self.broker.shown(), reason=reason, retry_s=round(wait_s, 1)
-                )
+            wait_s = self._attempts.ended(now_s - accepted_s, reason, taken_over=self._taken_over)
         self._next_attempt_s = now_s + wait_s
         if accepted_s is not None:
             self._handler.disconnected()
-
-    def _refused_wait(self, reason: str) -> float:
-        if self.protocol == V5 and reason == "version":
-            self.protocol = V311
-            log.info("falling_back", broker=self.broker.shown(), protocol="MQTT 3.1.1")
-            return 0.0
-        if not self._settled and reason in (CONNECTION_LOST, NO_ANSWER):
-            # Old brokers hang up on a version that they do not know, or wait for the rest of the packet.
-            self._speechless += 1
-            if reason == NO_ANSWER or self._speechless % IMMEDIATE_CLOSES == 0:
-                self.protocol = V311 if self.protocol == V5 else V5
-        wait_s = self._backoff.failed()
-        log.warning("connection_refused", broker=self.broker.shown(), reason=reason, retry_s=round(wait_s, 1))
-        return wait_s
 
     # -- paho's callbacks ----------------------------------------------------------------------------
 
@@ -381,14 +348,14 @@ class Link:
             return
         if reason.is_failure:
             if reason.value == UNSUPPORTED_VERSION:
-                self._end = "version"
+                self._end = VERSION
             elif reason.value in BAD_CREDENTIALS:
                 self._end = f"the broker refuses the user name or password of PULSE_MQTT_URL ({reason})"
             else:
                 self._end = f"the broker refuses: {reason}"
             return
-        self._accepted_s = self._clock.monotonic_s()
-        self._settled = True
+        self._accepted_s = self._moved_s = self._clock.monotonic_s()
+        self._attempts.accepted()
         # One place stays free for a canary.
         self._at_once = min(PUBLISHING_AT_ONCE, getattr(properties, "ReceiveMaximum", 65_535) - 1)
         self.connections += 1
@@ -400,8 +367,8 @@ class Link:
         )
         self._handler.connected(flags.session_present)
         self._subscription = subscribe(client, (*FILTERS, self.canary_topic))
-        client.subscribe(DROPPED_TOPIC, 1)
-        # Not queued while we are away: only its present value says when the broker started.
+        # Not to be queued while we are away: only what the broker says of itself now counts.
+        client.subscribe(DROPPED_TOPIC, 0)
         client.subscribe(UPTIME_TOPIC, 0)
 
     def _on_subscribe(
@@ -425,6 +392,8 @@ class Link:
         if client is not self._client:
             return
         self._packets += 1
+        if not self._joined:
+            self._moved_s = self._clock.monotonic_s()
         # `message.topic` raises on what is no UTF-8; a contract test holds on to the private name.
         topic = message._topic
         payload = bytes(message.payload)

@@ -4,11 +4,13 @@ import asyncio
 import random
 import resource
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import amqtt.broker
 import pytest
@@ -21,6 +23,7 @@ from collector.mqtt import Link, Received
 from collector.outbox import Outbox, Outgoing
 from pulse.clock import SystemClock
 from pulse.settings import Broker
+from tests import programs
 from tests.collector.fakebroker import FakeBroker, Peer
 from tests.servers import RunningBroker, free_port, mosquitto
 
@@ -75,10 +78,22 @@ class Recorder:
 
 @contextmanager
 def running(
-    url: str, recorder: Recorder, client_id: str = "pulse-test", *, protocol: MQTTProtocolVersion = V5
+    url: str,
+    recorder: Recorder,
+    client_id: str = "pulse-test",
+    *,
+    protocol: MQTTProtocolVersion = V5,
+    ca_file: Path | None = None,
 ) -> Iterator[Link]:
-    link = Link(Broker(url), client_id, recorder, SystemClock(), dice=random.Random(1))
-    link.protocol = protocol
+    link = Link(
+        Broker(url),
+        client_id,
+        recorder,
+        SystemClock(),
+        ca_file=ca_file,
+        mqtt_5=protocol == V5,
+        dice=random.Random(1),
+    )
     recorder.link = link
     stop = threading.Event()
     thread = threading.Thread(target=link.run, args=(stop,))
@@ -418,6 +433,67 @@ def device_beyond(broker: RunningBroker) -> Iterator[Callable[[bytes], None]]:
     with running(broker.url, recorder, "sender") as link:
         eventually(lambda: recorder.joined, "the sender joining")
         yield lambda payload: link.publish(BEAT, payload)
+
+
+class Certified(NamedTuple):
+    """A broker that listens without and with TLS, the CA of its certificate, and a stranger's."""
+
+    broker: RunningBroker
+    url: str
+    ca_file: Path
+    other_ca_file: Path
+
+
+@contextmanager
+def mosquitto_with_tls(folder: Path) -> Iterator[Certified]:
+    openssl = str(programs.require("openssl"))
+    folder.mkdir()
+    key = ("-newkey", "rsa:2048", "-nodes", "-keyout")
+    steps = [
+        ("req", "-x509", *key, "ca.key", "-subj", "/CN=ca", "-out", "ca.crt"),
+        ("req", "-x509", *key, "other.key", "-subj", "/CN=other", "-out", "other.crt"),
+        ("req", *key, "server.key", "-subj", "/CN=127.0.0.1", "-out", "server.csr"),
+        (
+            *("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key"),
+            *("-CAcreateserial", "-extfile", "names", "-out", "server.crt"),
+        ),
+    ]
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
+    for step in steps:
+        subprocess.run([openssl, *step], cwd=folder, check=True, capture_output=True)
+    port = free_port()
+    conf = f"listener {port} 127.0.0.1\ncertfile {folder}/server.crt\nkeyfile {folder}/server.key\n"
+    with mosquitto(folder / "m", conf) as broker:
+        yield Certified(broker, f"mqtts://127.0.0.1:{port}", folder / "ca.crt", folder / "other.crt")
+
+
+def test_a_burst_arrives_whole_over_tls(tmp_path: Path) -> None:
+    recorder, sender = Recorder(), Recorder()
+    with (
+        mosquitto_with_tls(tmp_path / "tls") as tls,
+        running(tls.url, recorder, ca_file=tls.ca_file),
+        running(tls.broker.url, sender, "sender") as other,
+    ):
+        eventually(lambda: recorder.joined and sender.joined, "joining")
+        wanted = [b"%d" % number for number in range(3000)]
+        for payload in wanted:
+            other.publish(BEAT, payload)
+        eventually(lambda: len(recorder.messages) >= len(wanted), "the burst")
+        assert recorder.payloads() == wanted
+        assert recorder.ended == 0
+
+
+def test_a_broker_with_a_strangers_certificate_is_not_spoken_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder = Recorder()
+    with (
+        mosquitto_with_tls(tmp_path / "tls") as tls,
+        running(tls.url, recorder, ca_file=tls.other_ca_file) as link,
+    ):
+        eventually(lambda: link.epoch >= 2, "another attempt")
+        assert recorder.joined == 0
+    assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().out
 
 
 def test_what_is_published_while_away_is_sent_when_back(broker: RunningBroker) -> None:

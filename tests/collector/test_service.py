@@ -11,6 +11,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from collector import coverage as causes
+from collector import recovery
 from pulse.ledger.model import FOREVER, Evidence, Scope
 from pulse.messages import Message
 from pulse.settings import Broker
@@ -171,6 +172,44 @@ def test_a_broker_that_lost_its_queue_leaves_a_blind_interval_and_nobody_offline
             devices.beat("cam-1")
             eventually(lambda: station.state("cam-1") == "online", "online again", 5)
         assert "offline" not in said
+
+
+def proof_of(station: Station) -> recovery.Proof:
+    with station.db.read() as connection:
+        return recovery.read_proof(connection) or recovery.Proof(0, None)
+
+
+def kept_causes(station: Station) -> list[str]:
+    return [b.cause for b in station.blinds() if b.revoked == FOREVER and b.scope == Scope()]
+
+
+def test_a_queue_that_dropped_messages_keeps_the_gap(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "small", "max_queued_messages 10\nsys_interval 1") as small:
+        station = Station(tmp_path / "data", small.url)
+        station.register("cam-1")
+        with field(small.url) as devices:
+            with station.collecting():
+                eventually(station.listening, "listening")
+                eventually(lambda: proof_of(station).dropped is not None, "the broker's count, written down")
+            for seq in range(60):
+                devices.beat("cam-1", timed(station, seq))
+            with station.collecting():
+                eventually(lambda: kept_causes(station) == [causes.MESSAGES_DROPPED], "the kept gap", 30)
+
+
+def test_a_broker_that_was_down_keeps_the_gap_although_it_kept_the_session(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "persistent", "sys_interval 1") as broker:
+        station = Station(tmp_path / "data", broker.url)
+        station.register("cam-1")
+        with station.collecting() as collector:
+            eventually(station.listening, "listening")
+            broker.stop()
+            eventually(lambda: not station.listening(), "blindness")
+            since_us = station.blinds()[0].start
+            eventually(lambda: now_us(station) > since_us + 4 * SECOND_US, "four seconds")
+            broker.start()
+            eventually(lambda: collector.link.connections == 2, "the connection", 40)
+            eventually(lambda: kept_causes(station) == [causes.BROKER_RESTARTED], "the kept gap", 30)
 
 
 def test_every_message_of_a_burst_is_stored_across_restarts(station: Station) -> None:
