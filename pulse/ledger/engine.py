@@ -134,6 +134,7 @@ class Engine:
         self._devices: Sequence[Device] = ()
         self._position: dict[str, int] = {}
         self._presence: Ints = np.empty(0, dtype=np.int64)
+        self._over: Ints = np.empty(0, dtype=np.int64)
         self._take_registry(devices, maintenance, now)
         self._refresh(now, Outcome([], [], []))
 
@@ -278,11 +279,13 @@ class Engine:
         self._devices = devices
         self._position = {d.id: i for i, d in enumerate(devices)}
         self._columns = _blank(len(devices))
+        old_over, self._over = self._over, np.full(len(devices), NORMAL, dtype=np.int64)
         stay = [(i, old[d.id]) for i, d in enumerate(devices) if d.id in old]
         if stay:
             here, there = (np.array(side, dtype=np.int64) for side in zip(*stay, strict=True))
             for name, column in old_columns.items():
                 self._columns[name][here] = column[there]
+            self._over[here] = old_over[there]
         self._terms = TermsColumns(devices)
         self._groups = Groups(devices)
         self._accounting = Accounting(self._groups, devices, maintenance)
@@ -299,7 +302,9 @@ class Engine:
     def _refresh(self, now: int, outcome: Outcome) -> None:
         """Judge every device anew."""
         at = np.full(len(self._devices), now, dtype=np.int64)
-        self._over = self._accounting.at(now)
+        over = self._accounting.at(now)
+        self._columns["normal_since"][(over == NORMAL) & (self._over != NORMAL)] = now
+        self._over = over
         self._edge = self._accounting.next_edge(now)
         self._timeout = self._terms.timeout(self._everyone, at)
         self._change(self._everyone, at, at, outcome)
@@ -384,7 +389,8 @@ class Engine:
         if self._over[position] == NORMAL:
             # Flips within the batch; the last one is judged with everything else.
             for at, state in shown[:-1]:
-                self._show(position, at, state, outcome)
+                if at >= self._columns["normal_since"][position]:
+                    self._show(position, at, state, outcome)
 
     def _rebuild(self, position: int, cut: int, messages: Sequence[Message], outcome: Outcome) -> None:
         """Recompute one device's runs from `cut` on, from all the evidence that matters there."""
@@ -429,9 +435,8 @@ class Engine:
         self._close(positions[columns["end"][positions] <= now], outcome)
         at = np.full(len(positions), now, dtype=np.int64)
         said = (columns["evidence"][positions] == Evidence.OFFLINE) | (columns["end"][positions] > now)
-        self._change(
-            positions, at, np.where(said, columns["start"][positions], columns["end"][positions]), outcome
-        )
+        since = np.where(said, columns["start"][positions], columns["end"][positions])
+        self._change(positions, at, np.maximum(since, columns["normal_since"][positions]), outcome)
         self._set_due(positions, at)
 
     def _close(self, positions: Ints, outcome: Outcome) -> None:
@@ -536,7 +541,7 @@ _CAUSES = {
 
 
 def _blank(count: int) -> dict[str, Ints]:
-    columns = {name: np.full(count, ABSENT, dtype=np.int64) for name in _KEPT}
+    columns = {name: np.full(count, ABSENT, dtype=np.int64) for name in (*_KEPT, "normal_since")}
     columns["evidence"][:] = NOTHING
     columns["state"][:] = State.UNKNOWN
     columns["order"][:] = -1

@@ -148,6 +148,16 @@ def test_a_changed_registry_lets_time_pass_first() -> None:
     assert [(t.at, t.after) for t in outcome.transitions] == [(190, State.OFFLINE)]
 
 
+def test_buffered_evidence_from_before_commissioning_tells_no_state_of_that_time() -> None:
+    kept = Kept()
+    device = a_device(commissioned=200)._replace(terms=(Terms(EVER, 90, max_lateness=300),))
+    engine = an_engine(device, kept=kept)
+    kept.keep(engine.sweep(210))
+    feed(engine, kept, [msgspec.structs.replace(a_message(210), measured_us=150)], 210)
+    told = [(t.at, t.before, t.after) for t in kept.transitions]
+    assert told == [(200, State.NOT_COMMISSIONED, State.OFFLINE), (200, State.OFFLINE, State.ONLINE)]
+
+
 def test_each_way_of_going_silent_has_its_cause() -> None:
     kept = Kept()
     fleet = [a_device(name) for name in ("never", "late", "goodbye", "broken")]
