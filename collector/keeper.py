@@ -226,6 +226,7 @@ class Keeper:
             step = self._apply(batches, last.written_us)
             self._write(step, None)
             self._applied = last.seq
+            self._observe(step, last.written_us)
         self._advance([], told)
 
     def _read(self, until: int) -> list[Batch]:
@@ -245,13 +246,13 @@ class Keeper:
         # of coverage by now.
         step = self._apply(batches, min(batches[-1].written_us, now_us) if batches else self._through_us)
         fresh = self._changed_registry()
-        if fresh is not None:
-            step.add(self._register(fresh, now_us))
         if tells_coverage(told.actions):
+            # Before time passes: a deadline inside a blind interval makes nobody offline.
             start_us, blinds = obeyed(self._books, told.actions)
             self._books = self._books._replace(start_us=start_us, blinds=blinds)
-        if tells_coverage(told.actions) or fresh is not None:
-            step.add(self._engine.set_coverage(self._books.start_us, self._books.blinds, now_us))
+            step.add(self._engine.set_coverage(start_us, blinds, now_us))
+        if fresh is not None:
+            step.add(self._register(fresh, now_us))
         step.add(self._engine.sweep(now_us))
         step.actions.extend(told.actions)
         self._write(step, told._replace(through_us=now_us))
@@ -356,7 +357,9 @@ class Keeper:
     def _register(self, fresh: Books, now_us: int) -> Outcome:
         """Take a changed registry; what new devices said lately counts from now on."""
         known = self._devices
-        self._books = fresh
+        self._books = self._books._replace(
+            version=fresh.version, devices=fresh.devices, maintenance=fresh.maintenance
+        )
         self._take_registry()
         outcome = self._engine.set_registry(fresh.devices, fresh.maintenance, now_us)
         said = [m for device in self._devices if device not in known for m in self._archive.recent(device)]
