@@ -4,10 +4,13 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from pulse.errors import SettingsError
+from pulse import logs
+from pulse.errors import SettingsError, StoreUnavailable
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.sqlite import SqliteTelemetryStore
+
+log = logs.get(__name__)
 
 TELEMETRY_FILE = "telemetry.db"
 
@@ -17,26 +20,29 @@ def open_store(
 ) -> TelemetryStore:
     """The opened store: InfluxDB if its address is set, else a file in the data folder.
 
-    `clock_trusted` says of a device whether its measured times may be timestamps in InfluxDB. Raises
-    `SettingsError` naming the setting that is wrong, `StoreUnavailable` if the store cannot be reached now.
+    `clock_trusted` says of a device whether its measured times may be timestamps in InfluxDB. An InfluxDB
+    that cannot be reached now is no error: devices go on being heard, and it is opened when it answers.
+    Raises `SettingsError` naming the setting that is wrong, `StoreError` if the file cannot be used.
     """
-    store = _influx(settings, clock_trusted) if settings.influxdb_url else _sqlite(settings)
+    if not settings.influxdb_url:
+        file = SqliteTelemetryStore(settings.data_dir / TELEMETRY_FILE)
+        file.open()
+        return file
+    store = _influx(settings, clock_trusted)
     try:
         store.open()
+    except StoreUnavailable as error:
+        log.warning("telemetry_store_unavailable", reason=str(error))
     except BaseException:
         store.close()
         raise
     return store
 
 
-def _sqlite(settings: Settings) -> TelemetryStore:
-    return SqliteTelemetryStore(settings.data_dir / TELEMETRY_FILE)
-
-
 def _influx(settings: Settings, clock_trusted: Callable[[str], bool]) -> TelemetryStore:
     # Its client library takes longer to import than everything else that a site without InfluxDB needs.
-    from pulse.stores.influx import InfluxTelemetryStore
-    from pulse.stores.influx.client import Client
+    from pulse.stores.influx import InfluxTelemetryStore  # noqa: PLC0415
+    from pulse.stores.influx.client import Client  # noqa: PLC0415
 
     url = settings.influxdb_url or ""
     try:

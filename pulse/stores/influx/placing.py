@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pulse.clock import MINUTE_US
 from pulse.messages import Message
-from pulse.stores.acceptable import TIME_MIN_US
+from pulse.stores.acceptable import TIME_MAX_US, TIME_MIN_US
 from pulse.stores.influx.lines import HEARTBEAT, LATE, NS_PER_US
 from pulse.stores.sameness import BACKLOG_US, window_us
 
@@ -198,16 +198,28 @@ class Ground:
     """What lies where of one device, as far as it matters for a batch."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, dict[int, Stored]] = {HEARTBEAT: {}, LATE: {}}
+        self._beats: set[int] = set()
         self._by_identity: dict[tuple[int, int | None], list[Stored]] = {}
+        self._first_free: dict[int, int] = {}
+        self._copies: dict[tuple[int, int, int, bool], int] = {}
+        self._last_copy: dict[int, int] = {}
 
     def put(self, stored: Stored) -> None:
-        if stored.ns not in self._taken[stored.measurement]:
-            self._taken[stored.measurement][stored.ns] = stored
-            if stored.measurement == HEARTBEAT:
-                self._by_identity.setdefault((stored.identity, stored.measured_us), []).append(stored)
+        """Note a point."""
+        if stored.measurement == LATE:
+            self._copies[stored.identity, stored.observed_us, stored.order, stored.retained] = stored.ns
+            last = self._last_copy.get(stored.observed_us, stored.ns)
+            self._last_copy[stored.observed_us] = max(last, stored.ns)
+        elif stored.ns not in self._beats:
+            self._beats.add(stored.ns)
+            self._by_identity.setdefault((stored.identity, stored.measured_us), []).append(stored)
+
+    def holds(self, message: Message) -> bool:
+        """Whether the same message is here."""
+        return self._same(message) is not None
 
     def place(self, message: Message, at_us: int, late: bool) -> Place | str | None:
+        """See `Placer.place`; what gets a place is noted."""
         known = self._same(message)
         if known is not None and not _same_reception(known, message):
             return None
@@ -216,18 +228,14 @@ class Ground:
             # Whether it was out of order when it first came is not known any more; being late is.
             late = late and message.observed_us - at_us > LATE_US
         else:
-            ns = self._free(HEARTBEAT, at_us, message.identity % NS_PER_US)
-        late_ns = self._late(message) if late else None
+            ns = self._free(at_us, message.identity % NS_PER_US)
+        late_ns = self._free_for_copy(message) if late else None
         if ns is None or (late and late_ns is None):
-            return f"more than {SPILL_NS - NS_PER_US} messages of the device at one time"
+            return f"more than {SPILL_NS} messages of the device at one time"
         self.put(_stored(HEARTBEAT, message, ns))
         if late_ns is not None:
             self.put(_stored(LATE, message, late_ns))
         return Place(ns, late_ns)
-
-    def holds(self, message: Message) -> bool:
-        """Whether the same message is here."""
-        return self._same(message) is not None
 
     def _same(self, message: Message) -> Stored | None:
         window = window_us(message)
@@ -238,24 +246,24 @@ class Ground:
                 return known
         return None
 
-    def _free(self, measurement: str, at_us: int, first: int) -> int | None:
-        taken = self._taken[measurement]
+    def _free(self, at_us: int, wanted: int) -> int | None:
         base = at_us * NS_PER_US
-        for ns in range(base + first, base + SPILL_NS):
-            if ns not in taken:
+        if base + wanted not in self._beats:
+            return base + wanted
+        for ns in range(self._first_free.get(at_us, base), base + SPILL_NS):
+            if ns not in self._beats:
+                self._first_free[at_us] = ns + 1
                 return ns
         return None
 
-    def _late(self, message: Message) -> int | None:
-        """Copies received at one microsecond lie in the order in which they came."""
+    def _free_for_copy(self, message: Message) -> int | None:
+        """Copies received in one microsecond lie in the order in which they came."""
+        known = self._copies.get((message.identity, message.observed_us, message.order, message.retained))
+        if known is not None:
+            return known
         base = message.observed_us * NS_PER_US
-        last = base - 1
-        for ns, stored in self._taken[LATE].items():
-            if base <= ns < base + SPILL_NS:
-                if _same_reception(stored, message) and stored.identity == message.identity:
-                    return ns
-                last = max(last, ns)
-        return last + 1 if last + 1 < base + SPILL_NS else None
+        ns = self._last_copy.get(message.observed_us, base - 1) + 1
+        return ns if ns < base + SPILL_NS else None
 
 
 def grounds_of(devices: Iterable[str], stored: Iterable[Stored]) -> dict[str, Ground]:
@@ -290,17 +298,19 @@ def same_probes(message: Message, at_us: int, ahead_us: int) -> Iterator[Probe]:
     `ahead_us` is how far the device's measured times may have been ahead of their reception.
     """
     device, measured, observed = message.device, message.measured_us, message.observed_us
+    first = last = at_us
     if measured is None:
-        first = observed - window_us(message)
+        first, last = observed - window_us(message), observed + window_us(message)
     elif at_us == measured:
         # When it came first its time may still have been ahead, and it lies at that reception.
         first = measured - min(ahead_us, BACKLOG_US)
     else:
-        first = observed - BACKLOG_US
+        first, last = observed - BACKLOG_US, observed + BACKLOG_US
         if TIME_MIN_US <= measured < first:
             # When it came first its time may still have been recent enough.
             yield Probe(HEARTBEAT, device, measured * NS_PER_US, measured * NS_PER_US + SPILL_NS)
-    yield Probe(HEARTBEAT, device, max(first, TIME_MIN_US) * NS_PER_US, at_us * NS_PER_US + SPILL_NS)
+    first, last = max(first, TIME_MIN_US), min(last, TIME_MAX_US)
+    yield Probe(HEARTBEAT, device, first * NS_PER_US, last * NS_PER_US + SPILL_NS)
 
 
 def _same_reception(stored: Stored, message: Message) -> bool:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from pulse.clock import DAY_US
-from pulse.errors import StoreRejected
+from pulse.errors import SettingsError, StoreRejected, StoreUnavailable
 from pulse.ids import is_id
 from pulse.messages import Message
 from pulse.stores.acceptable import Checker
@@ -36,18 +36,32 @@ class InfluxTelemetryStore:
         self._writing = threading.Lock()
         self._placer: Placer | None = None
         self._datable_us = BACKLOG_US
+        self._opened = False
 
     def open(self) -> None:
-        """Make the bucket when it is missing. `SettingsError` names the setting that InfluxDB refuses."""
+        """Make the bucket when it is missing. `SettingsError` names the setting that InfluxDB refuses.
+
+        What could not be opened for want of an answer is opened by the first write that gets one.
+        """
         retention_us = ensure_bucket(self._client, self._retention_days)
         if retention_us is not None:
             # What is older than the retention is refused; such a message lies at its reception.
             self._datable_us = min(BACKLOG_US, max(retention_us - DAY_US, 0))
+        self._opened = True
+
+    def _ensure_open(self) -> None:
+        if not self._opened:
+            try:
+                self.open()
+            except SettingsError as error:
+                # People mend settings while messages wait; only at the start it is a reason to stop.
+                raise StoreUnavailable(str(error)) from error
 
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages; they can be read when this returns."""
         refused: dict[int, str] = {}
         with self._writing:
+            self._ensure_open()
             for position, message in enumerate(messages):
                 reason = self._checker.why_not(message)
                 if reason is not None:
@@ -116,6 +130,7 @@ class InfluxTelemetryStore:
         self._write_points(indicators.lines(self._client, points))
 
     def _write_points(self, lines: Sequence[bytes]) -> None:
+        self._ensure_open()
         refused = write_lines(self._client, lines)
         if refused:
             raise StoreRejected(f"{len(refused)} of {len(lines)} points refused: {refused[0][1]}")

@@ -1,0 +1,260 @@
+"""Timestamps and redeliveries: what is decided without asking InfluxDB, and what it is asked."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from pulse.messages import Message
+from pulse.stores.influx.lines import HEARTBEAT, LATE
+from pulse.stores.influx.lookup import clusters
+from pulse.stores.influx.placing import SPILL_NS, Mark, Place, Placer, Probe, Stored
+from pulse.stores.influx.reading import in_order_of_reception
+from pulse.stores.influx.rows import Point
+from tests.stores.samples import T, message
+
+
+class Bucket:
+    """What InfluxDB would hold: the fake answers every probe, and writing replaces what lies there."""
+
+    def __init__(self) -> None:
+        self.points: dict[tuple[str, str, int], Message] = {}
+        self.probes = 0
+
+    def at(self, probes: list[Probe]) -> list[Stored]:
+        self.probes += len(probes)
+        return [
+            Stored(name, device, ns, m.identity, m.measured_us, m.observed_us, m.order, m.retained)
+            for (name, device, ns), m in self.points.items()
+            if any(p[:2] == (name, device) and p.from_ns <= ns <= p.to_ns for p in probes)
+        ]
+
+    def write(self, placer: Placer, batch: list[Message], *, answered: bool = True) -> None:
+        examined = placer.examine(batch)
+        for one, place in zip(batch, placer.place(batch, examined, self.at(examined.probes)), strict=True):
+            assert not isinstance(place, str)
+            if place is not None:
+                self.points[HEARTBEAT, one.device, place.ns] = one
+                if place.late_ns is not None:
+                    self.points[LATE, one.device, place.late_ns] = one
+        if answered:
+            placer.confirm(batch, examined)
+
+    def heartbeats(self) -> list[Message]:
+        return [m for (name, _, _), m in sorted(self.points.items()) if name == HEARTBEAT]
+
+
+def placer(trusted: bool = True) -> Placer:
+    return Placer({}, lambda _device: trusted)
+
+
+# Which time
+
+
+@pytest.mark.parametrize(
+    ("measured_us", "trusted", "at_us"),
+    [
+        (T - SECOND_US, True, T - SECOND_US),
+        (T, True, T),
+        (T - 7 * DAY_US, True, T - 7 * DAY_US),
+        (T - 7 * DAY_US - 1, True, T),
+        (T + 1, True, T),
+        (None, True, T),
+        (T - SECOND_US, False, T),
+    ],
+)
+def test_the_timestamp_is_the_measured_time_where_it_is_credible(
+    measured_us: int | None, trusted: bool, at_us: int
+) -> None:
+    assert placer(trusted).at_us(message(measured_us=measured_us)) == at_us
+
+
+def test_the_nanoseconds_are_the_identity() -> None:
+    bucket = Bucket()
+    bucket.write(placer(), [message(identity=123_456_789)])
+    assert list(bucket.points) == [(HEARTBEAT, "cam-1", (T - 200_000) * 1000 + 789)]
+
+
+# What is asked
+
+
+def beats(count: int, **changes: object) -> list[Message]:
+    return [
+        message(device=f"d{n % 7}", observed_us=T + n * SECOND_US, identity=n * 7, seq=n, order=n, **changes)
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("skew_us", [-200_000, -3 * HOUR_US, 2 * HOUR_US, -30 * DAY_US])
+def test_beats_in_order_need_no_lookup_whatever_the_clock_says(skew_us: int) -> None:
+    bucket, own = Bucket(), placer()
+    given_ = [msgspec.structs.replace(m, measured_us=m.observed_us + skew_us) for m in beats(100)]
+    for start in range(0, 100, 10):
+        bucket.write(own, given_[start : start + 10])
+    assert bucket.probes == 0
+    assert len(bucket.heartbeats()) == 100
+
+
+def test_beats_without_a_time_need_no_lookup() -> None:
+    for changes in ({"measured_us": None}, {"measured_us": None, "seq": None}):
+        bucket, own = Bucket(), placer()
+        for one in beats(50):
+            bucket.write(own, [msgspec.structs.replace(one, **changes)])
+        assert bucket.probes == 0
+        assert len(bucket.heartbeats()) == 50
+
+
+def test_a_batch_in_disorder_is_looked_up_only_where_it_reaches_back() -> None:
+    bucket, own = Bucket(), placer()
+    given_ = beats(20)
+    bucket.write(own, given_[::-1])
+    assert bucket.probes == 0
+    bucket.write(own, [message(device="d1", observed_us=T + 30 * SECOND_US, identity=99, measured_us=T)])
+    assert bucket.probes == 1
+
+
+def test_an_unanswered_batch_is_looked_up_when_it_comes_again() -> None:
+    bucket, own = Bucket(), placer()
+    given_ = beats(10)
+    bucket.write(own, given_, answered=False)
+    before = dict(bucket.points)
+    bucket.write(own, given_)
+    assert bucket.probes == 10
+    assert bucket.points == before
+
+
+def test_only_what_came_late_or_out_of_order_gets_a_copy() -> None:
+    bucket, own = Bucket(), placer()
+    bucket.write(own, [message(order=1), message(observed_us=T + SECOND_US, identity=1, order=2)])
+    late = message(observed_us=T + 2 * SECOND_US, measured_us=T - 2 * MINUTE_US, identity=2, order=3)
+    disordered = message(observed_us=T + 3 * SECOND_US, measured_us=T, identity=3, order=4)
+    bucket.write(own, [late, disordered])
+    copies = [(ns, m) for (name, _, ns), m in sorted(bucket.points.items()) if name == LATE]
+    assert copies == [
+        (late.observed_us * 1000, late),
+        (disordered.observed_us * 1000, disordered),
+    ]
+
+
+def test_a_burst_received_in_one_microsecond_keeps_its_order_among_the_copies() -> None:
+    bucket, own = Bucket(), placer()
+    burst = [message(measured_us=T - HOUR_US - n * SECOND_US, identity=n, order=n) for n in range(300)]
+    bucket.write(own, burst[:200])
+    bucket.write(own, burst[150:])
+    copies = [m for (name, _, _), m in sorted(bucket.points.items()) if name == LATE]
+    assert copies == burst
+
+
+def test_more_messages_at_one_time_than_there_is_room_for_are_refused() -> None:
+    own = placer()
+    crowd = [message(measured_us=T, identity=1000 * n + 999, order=n) for n in range(SPILL_NS + 1)]
+    *placed, last = own.place(crowd, own.examine(crowd), [])
+    assert len({place.ns for place in placed if isinstance(place, Place)}) == SPILL_NS
+    assert "at one time" in str(last)
+
+
+@given(data=st.data())
+def test_no_order_of_batches_loses_doubles_or_replaces_a_message(data: st.DataObject) -> None:
+    """Batches at random, repeated, cut, unanswered and after restarts store each message once, the first."""
+    pool = data.draw(
+        st.lists(
+            st.builds(
+                lambda at, age, identity, dated: message(
+                    observed_us=T + at,
+                    measured_us=T + at - age if dated else None,
+                    seq=None if dated else identity,
+                    identity=identity,
+                ),
+                st.sampled_from([0, 1, 150, 2 * MINUTE_US]),
+                st.sampled_from([0, 1, -5, 2 * MINUTE_US, 8 * DAY_US, -HOUR_US]),
+                st.sampled_from([1, 2, 1001, 2001]),
+                st.booleans(),
+            ),
+            min_size=1,
+            max_size=8,
+            unique_by=lambda m: (m.identity, m.measured_us),
+        )
+    )
+    pool = [
+        msgspec.structs.replace(m, order=n) for n, m in enumerate(sorted(pool, key=lambda m: m.observed_us))
+    ]
+    bucket, own = Bucket(), placer()
+    firsts: dict[tuple[int, int | None], Message] = {}
+    for _ in range(data.draw(st.integers(1, 6))):
+        batch = data.draw(st.lists(st.sampled_from(pool), max_size=5))
+        if data.draw(st.booleans()):
+            later = data.draw(st.sampled_from([0, 10, 30 * SECOND_US]))
+            batch = [
+                msgspec.structs.replace(m, observed_us=m.observed_us + later, order=m.order + 100)
+                for m in batch
+            ]
+        bucket.write(own, batch, answered=data.draw(st.booleans()))
+        for one in batch:
+            firsts.setdefault((one.identity, one.measured_us), one)
+    assert sorted(bucket.heartbeats(), key=str) == sorted(firsts.values(), key=str)
+
+
+# Lookups joined
+
+
+def test_near_lookups_are_joined_and_far_ones_are_not() -> None:
+    near = [Probe(HEARTBEAT, f"d{n}", n * 10, n * 10 + 5) for n in range(5)]
+    far = Probe(HEARTBEAT, "d9", 10_000, 10_005)
+    copy = Probe(LATE, "d0", 0, 5)
+    assert clusters([*near, far, copy], 100) == {
+        (HEARTBEAT, 0, 45): {"d0", "d1", "d2", "d3", "d4"},
+        (HEARTBEAT, 10_000, 10_005): {"d9"},
+        (LATE, 0, 5): {"d0"},
+    }
+
+
+def test_a_long_lookup_reads_nobody_elses_past() -> None:
+    probes = [
+        Probe(HEARTBEAT, "a", 0, 1000),
+        Probe(HEARTBEAT, "a", 500, 1500),
+        Probe(HEARTBEAT, "b", 700, 710),
+    ]
+    assert clusters(probes, 100) == {(HEARTBEAT, 0, 1500): {"a"}, (HEARTBEAT, 700, 710): {"b"}}
+
+
+# Order of reception
+
+
+@given(
+    received=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60)), max_size=40),
+    newest_first=st.booleans(),
+)
+def test_points_in_order_of_time_come_out_in_order_of_reception(
+    received: list[tuple[int, int]], newest_first: bool
+) -> None:
+    given_ = [
+        message(observed_us=T + at * SECOND_US, measured_us=T + (at - age) * SECOND_US, identity=n, order=n)
+        for n, (at, age) in enumerate(received)
+    ]
+    found = sorted((Point((m.measured_us or 0) * 1000 + m.identity, m) for m in given_), reverse=newest_first)
+    expected = sorted(given_, key=lambda m: (m.observed_us, m.order), reverse=newest_first)
+    assert list(in_order_of_reception(found, newest_first)) == expected
+
+
+def test_a_stream_in_order_is_passed_on_as_it_comes() -> None:
+    taken = 0
+
+    def stream() -> Iterator[Point]:
+        nonlocal taken
+        for n in range(1000):
+            taken += 1
+            at = T + n * SECOND_US
+            yield Point(at * 1000, message(observed_us=at, measured_us=at, identity=n, order=n))
+
+    assert next(in_order_of_reception(stream(), newest_first=False)).order == 0
+    assert taken < 5
+
+
+def test_marks_say_what_is_the_greatest() -> None:
+    mark = Mark()
+    mark.take(message(measured_us=T + 5, seq=9), T)
+    mark.take(message(measured_us=None, seq=3), T - 1)
+    assert (mark.tried_us, mark.measured_us, mark.ahead_us, mark.seq) == (T, T + 5, 5, 3)
