@@ -19,12 +19,29 @@ class Segment(NamedTuple):
     width: int
 
 
+TOPS = {
+    State.ONLINE.slug: 0,
+    State.OFFLINE.slug: 0,
+    State.FAULT.slug: 6,
+    State.UNKNOWN.slug: 11,
+    State.EXCLUDED.slug: 15,
+    State.NOT_COMMISSIONED.slug: 18,
+    State.RETIRED.slug: 18,
+}
+"""Where a state begins in a strip of height 20, from above: who cannot tell colours apart sees heights."""
+
+
 class Mark(NamedTuple):
     """A stretch of a day that was not online, in minutes from the day's first instant."""
 
     slug: str
     start: float
     width: float
+
+    @property
+    def top(self) -> int:
+        """Where it begins in a strip of height 20."""
+        return TOPS[self.slug]
 
 
 def bar(states: Mapping[str, int]) -> list[Segment]:

@@ -135,8 +135,7 @@ def figures(rate: Mapping[str, Any]) -> Figures:
 
 
 def _parts(rates: Mapping[str, Any], names: Mapping[str, Community] | Mapping[str, Kind]) -> list[Part]:
-    """Parts in the registry's order, those without a device in service left out."""
-    order = {id_: position for position, id_ in enumerate(names)}
+    """Parts with a device in service, the largest first."""
     parts = [Part(id_, names.get(id_), figures(rate)) for id_, rate in rates.items() if rate["total"]]
-    parts.sort(key=lambda part: (order.get(part.id, len(order)), part.id))
+    parts.sort(key=lambda part: (-part.figures.total, part.id))
     return parts

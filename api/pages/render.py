@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.pages import labels
+from api.pages.bars import TOPS
 from api.pages.words import LANGUAGES, Language, Times, Words, chosen, words
 from pulse.clock import to_iso
 from pulse.settings import Settings
@@ -108,6 +109,7 @@ class Renderer:
             iso=to_iso,
             labels=labels.Labels(catalogue),
             times=self.times,
+            tops=TOPS,
             words=catalogue,
         )
         return environment

@@ -30,12 +30,13 @@ class Day(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A stretch of one state; `end_us` None while it lasts."""
+    """A stretch of one state; `end_us` None while it lasts, `is_cut` if it began before these days."""
 
     state: str
     start_us: int
     end_us: int | None
     length_us: int
+    is_cut: bool
 
 
 class Heard(NamedTuple):
@@ -115,7 +116,7 @@ def story(context: Context, device_id: str, times: Times) -> Story | None:
         ],
         days=[_day(first_day + timedelta(days=n), stretches, at_us, times) for n in range(DAYS)],
         changes=[
-            Change(state.slug, start, None if end >= at_us else end, end - start)
+            Change(state.slug, start, None if end >= at_us else end, end - start, start <= from_us)
             for state, start, end in reversed(stretches[-_SHOWN_CHANGES:])
         ],
         online_share=_share(stretches),

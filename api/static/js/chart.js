@@ -26,6 +26,9 @@ const moment = format({ month: "2-digit", day: "2-digit", hour: "2-digit", minut
 // The server's clock says what now is; the reader's may be wrong.
 const now = () => Date.parse(document.getElementById("notices").dataset.at);
 
+// What cannot be loaded leaves the last drawing; live.js says on the page that the server does not answer.
+const attempt = () => load().catch((error) => console.warn(error.message));
+
 async function load() {
   last = Date.now();
   const to = now();
@@ -36,7 +39,8 @@ async function load() {
   });
   const asked = hours;
   const answer = await fetch(`/api/v1/indicators/online-rate/history?${query}`);
-  if (!answer.ok || asked !== hours) return;
+  if (!answer.ok) throw new Error(`history: ${answer.status}`);
+  if (asked !== hours) return;
   points = (await answer.json()).points;
   draw(to);
 }
@@ -164,16 +168,16 @@ for (const button of document.querySelectorAll("[data-hours]")) {
     for (const other of document.querySelectorAll("[data-hours]")) {
       other.setAttribute("aria-pressed", String(other === button));
     }
-    load().catch(() => {});
+    attempt();
   });
 }
 
 const again = () => {
-  if (Date.now() - last > LEAST_GAP_MS) load().catch(() => {});
+  if (Date.now() - last > LEAST_GAP_MS) attempt();
 };
 document.body.addEventListener("pulse:chart", again);
 setInterval(again, 60_000);
 document.body.addEventListener("pulse:theme", () => points.length && draw(now()));
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => points.length && draw(now()));
 new ResizeObserver(() => drawn?.resize()).observe(chart);
-load().catch(() => {});
+attempt();
