@@ -5,6 +5,7 @@ from collections import Counter as Count
 from collections.abc import Iterator
 
 from prometheus_client import (
+    REGISTRY,
     CollectorRegistry,
     Counter,
     GCCollector,
@@ -51,6 +52,7 @@ class Metrics:
             registry=self._registry,
         )
         self._registry.register(_AtScrape(context, present, hub))
+        self._registry.register(_ThisProcess())
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""
@@ -61,6 +63,16 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         if route not in STREAMS:
             self._seconds.labels(method, route).observe(seconds)
+
+
+class _ThisProcess(Collector):
+    """What other parts of this process count for themselves, such as a collector beside the API."""
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        return (family for family in REGISTRY.collect() if family.name.startswith("pulse_"))
 
 
 class _AtScrape(Collector):

@@ -57,7 +57,10 @@ def run(choices: Choices) -> None:
     _say("正在准备演示… / Preparing the demo…")
     with _only_one(settings.data_dir), opened(settings) as parts:
         made = _prepare(parts, choices)
-        with _broker(settings, choices) as broker, _simulator(broker, choices, stop):
+        with (
+            _broker(settings, choices) as (broker, mqtt_5),
+            _simulator(broker, choices, stop),
+        ):
             backfill = Workers(stop)
             if made is not None:
                 backfill.start("history", lambda: _fill_in(parts, choices, made, stop))
@@ -65,14 +68,23 @@ def run(choices: Choices) -> None:
             def banner(address: str) -> None:
                 _banner(address, broker, settings, choices, time.monotonic() - began)
 
-            work(parts, broker, stop, collect=True, answer=True, schedule=True, ready=banner)
+            work(
+                parts,
+                broker,
+                stop,
+                mqtt_5=mqtt_5,
+                collect=True,
+                answer=True,
+                schedule=True,
+                ready=banner,
+            )
             backfill.join(1.0)
     _say("演示已结束 / The demo has ended.")
 
 
 def _settings(choices: Choices) -> Settings:
     port = free_port("127.0.0.1", choices.port)
-    if port != choices.port:
+    if choices.port and port != choices.port:
         _say(f"端口 {choices.port} 已被占用，改用 {port} / Port {choices.port} is taken, using {port}.")
     overrides: dict[str, Any] = {"data_dir": choices.data_dir, "http_port": port, "demo": True}
     if "PULSE_LOG_LEVEL" not in os.environ:
@@ -106,7 +118,7 @@ def _only_one(data_dir: Path) -> Iterator[None]:
 
 def _prepare(parts: Parts, choices: Choices) -> int | None:
     """Make registry and history of a new folder; gives the moment at which its history ends, else None."""
-    from simulators.history import enter
+    from simulators.register import register
 
     lasting = choices.lasting()
     with parts.db.read() as connection:
@@ -123,8 +135,12 @@ def _prepare(parts: Parts, choices: Choices) -> int | None:
     began = time.monotonic()
     now = parts.clock.now_us()
     fleet = _fleet(choices)
+    register(parts.db, fleet, now)
+    if choices.history:
+        from simulators.history import enter
+
+        enter(parts.db, fleet, choices.seed, now, days=HISTORY_DAYS)
     with parts.db.write() as connection:
-        enter(connection, fleet, choices.seed, now, days=HISTORY_DAYS if choices.history else 0)
         meta.put(connection, _MADE, json.dumps(lasting))
     took = time.monotonic() - began
     _say(
@@ -157,16 +173,16 @@ def _fill_in(parts: Parts, choices: Choices, end_us: int, stop: threading.Event)
 
 
 @contextlib.contextmanager
-def _broker(settings: Settings, choices: Choices) -> Iterator[Broker]:
+def _broker(settings: Settings, choices: Choices) -> Iterator[tuple[Broker, bool]]:
     from collector import broker
 
     with broker.start(settings.data_dir, choices.mqtt_port, prefer_embedded=choices.embedded_broker) as local:
-        if local.port != choices.mqtt_port:
+        if choices.mqtt_port and local.port != choices.mqtt_port:
             _say(
                 f"MQTT 端口 {choices.mqtt_port} 已被占用，改用 {local.port} / "
                 f"MQTT port {choices.mqtt_port} is taken, using {local.port}."
             )
-        yield Broker(local.url)
+        yield Broker(local.url), local.kind is not broker.Kind.EMBEDDED
 
 
 @contextlib.contextmanager

@@ -36,21 +36,21 @@ def scheduler(settings: Settings) -> None:
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
     """Everything in one process, with a broker of its own if none is configured."""
     stop = stop_on_signals()
-    with opened(settings) as parts, broker_of(settings) as broker:
-        work(parts, broker, stop, collect=True, answer=True, schedule=True, ready=ready)
+    with opened(settings) as parts, broker_of(settings) as (broker, mqtt_5):
+        work(parts, broker, stop, mqtt_5=mqtt_5, collect=True, answer=True, schedule=True, ready=ready)
 
 
 @contextlib.contextmanager
-def broker_of(settings: Settings) -> Iterator[Broker]:
-    """The configured broker, or one that is started here and ends with us."""
+def broker_of(settings: Settings) -> Iterator[tuple[Broker, bool]]:
+    """The configured broker, or one that is started here and ends with us; and whether to try MQTT 5."""
     if settings.mqtt_url is not None:
-        yield Broker(settings.mqtt_url.get_secret_value())
+        yield Broker(settings.mqtt_url.get_secret_value()), True
         return
     from collector import broker
 
     local = broker.start(settings.data_dir, settings.mqtt_port)
     try:
-        yield Broker(local.url)
+        yield Broker(local.url), local.kind is not broker.Kind.EMBEDDED
     finally:
         local.stop()
 
@@ -70,6 +70,7 @@ def work(
     broker: Broker | None,
     stop: threading.Event,
     *,
+    mqtt_5: bool = True,
     collect: bool = False,
     answer: bool = False,
     schedule: bool = False,
@@ -87,7 +88,7 @@ def work(
     context = Context(settings, parts.db, parts.store, parts.clock, rate)
     workers = Workers(stop)
     if collect and broker is not None:
-        part = Collector(settings, broker, parts.db, parts.store, parts.clock)
+        part = Collector(settings, broker, parts.db, parts.store, parts.clock, mqtt_5=mqtt_5)
         workers.start("collector", lambda: part.run(stop))
     if schedule:
         workers.start("scheduler", lambda: schedules.run(context, stop))
