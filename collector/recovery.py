@@ -116,7 +116,8 @@ def rebuilt(
         run = runs.get(device.id)
         if run is not None:
             evidence = _evidence(device, recent.get(device.id, ()), backlog_us)
-            engine.adopt(device.id, _tail(device, run, evidence), through_us)
+            tail = _tail(device, run, evidence)
+            engine.adopt(device.id, tail, through_us, is_open=run.end == FOREVER)
     return engine, through_us
 
 

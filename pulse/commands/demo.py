@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import typer
 
 from pulse import logs
-from pulse.clock import SECOND_US, to_iso
+from pulse.clock import HOUR_US, MINUTE_US, to_iso
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.commands.serve import work
 from pulse.errors import BadInput, Conflict
@@ -27,6 +27,7 @@ log = logs.get(__name__)
 
 HISTORY_DAYS = 7
 RAW_HOURS = 24
+RECENT_MINUTES = 10
 BUCKET = "pulse-demo"
 _MADE = "demo"
 _SIMULATOR_STOPS_WITHIN_S = 2.0
@@ -118,7 +119,7 @@ def _only_one(data_dir: Path) -> Iterator[None]:
 
 def _prepare(parts: Parts, choices: Choices) -> int | None:
     """Make registry and history of a new folder; gives the moment at which its history ends, else None."""
-    from simulators.register import register
+    from simulators.history import enter, raw_beats
 
     lasting = choices.lasting()
     with parts.db.read() as connection:
@@ -135,13 +136,13 @@ def _prepare(parts: Parts, choices: Choices) -> int | None:
     began = time.monotonic()
     now = parts.clock.now_us()
     fleet = _fleet(choices)
-    register(parts.db, fleet, now)
-    if choices.history:
-        from simulators.history import enter
-
-        enter(parts.db, fleet, choices.seed, now, days=HISTORY_DAYS)
     with parts.db.write() as connection:
+        enter(connection, fleet, choices.seed, now, days=HISTORY_DAYS if choices.history else 0)
         meta.put(connection, _MADE, json.dumps(lasting))
+    if choices.history:
+        # The collector goes on from the last heartbeats; those of the day follow behind the running demo.
+        for batch in raw_beats(fleet, choices.seed, now - RECENT_MINUTES * MINUTE_US, now):
+            parts.store.write_messages(batch)
     took = time.monotonic() - began
     _say(
         f"已登记 {choices.devices} 台设备"
@@ -164,8 +165,8 @@ def _fill_in(parts: Parts, choices: Choices, end_us: int, stop: threading.Event)
     from simulators.history import raw_beats
 
     fleet = _fleet(choices)
-    start_us = end_us - RAW_HOURS * 3600 * SECOND_US
-    for batch in raw_beats(fleet, choices.seed, start_us, end_us):
+    start_us = end_us - RAW_HOURS * HOUR_US
+    for batch in raw_beats(fleet, choices.seed, start_us, end_us, newest_first=True):
         if stop.wait(0.02):
             return
         parts.store.write_messages(batch)

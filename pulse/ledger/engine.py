@@ -262,13 +262,17 @@ class Engine:
         self._set_due(self._everyone, began)
         self._presence = self._presence_at(began)
 
-    def adopt(self, device: str, tail: Tail, now: int) -> None:
-        """Take the last run of a device from stored rows and messages, where there is no snapshot."""
+    def adopt(self, device: str, tail: Tail, now: int, *, is_open: bool = True) -> None:
+        """Take the last run of a device from stored rows and messages, where there is no snapshot.
+
+        `is_open` says whether its row stands without an end; a row with one is handed out again when the
+        run goes on.
+        """
         position = self._position[device]
         self._put_tail(position, tail)
         one = np.array([position], dtype=np.int64)
         at = np.array([now], dtype=np.int64)
-        self._columns["open"][position] = 1
+        self._columns["open"][position] = int(is_open)
         self._change(one, at, at, Outcome([], [], []))
         self._set_due(one, at)
 
@@ -434,10 +438,19 @@ class Engine:
         columns = self._columns
         self._close(positions[columns["end"][positions] <= now], outcome)
         at = np.full(len(positions), now, dtype=np.int64)
-        said = (columns["evidence"][positions] == Evidence.OFFLINE) | (columns["end"][positions] > now)
-        since = np.where(said, columns["start"][positions], columns["end"][positions])
-        self._change(positions, at, np.maximum(since, columns["normal_since"][positions]), outcome)
+        since = np.maximum(self._begun(positions, at), columns["normal_since"][positions])
+        self._change(positions, at, since, outcome)
         self._set_due(positions, at)
+
+    def _begun(self, positions: Ints, at: Ints) -> Ints:
+        """Since when the presence of devices at `at` has been what it is, as far as their last run tells."""
+        c = self._columns
+        start, end, timeout = c["start"][positions], c["end"][positions], self._timeout[positions]
+        deaf_until = self._hearing.deaf_until(positions, at)
+        offline = c["evidence"][positions] == Evidence.OFFLINE
+        said = np.where(offline, deaf_until <= c["since"][positions], end > at)
+        heard_out = np.where(deaf_until <= at - timeout, deaf_until + timeout, ABSENT)
+        return np.where(said, start, np.maximum(np.where(offline, start, end), heard_out))
 
     def _close(self, positions: Ints, outcome: Outcome) -> None:
         """Hand out the runs that have ended at their deadline, once."""

@@ -115,7 +115,7 @@ def an_engine(
     maintenance: Sequence[Maintenance] = (),
     now: int = 0,
 ) -> Engine:
-    world = World(Books(devices or (a_device(),), 0, blinds, maintenance), [])
+    world = World(Books(devices or (a_device(),), 0, blinds, maintenance, 1000), [])
     return engine_of(world, kept, now)
 
 
@@ -156,6 +156,16 @@ def test_buffered_evidence_from_before_commissioning_tells_no_state_of_that_time
     feed(engine, kept, [msgspec.structs.replace(a_message(210), measured_us=150)], 210)
     told = [(t.at, t.before, t.after) for t in kept.transitions]
     assert told == [(200, State.NOT_COMMISSIONED, State.OFFLINE), (200, State.OFFLINE, State.ONLINE)]
+
+
+def test_backlog_of_before_a_gap_does_not_move_the_offline_proved_after_it() -> None:
+    """Deaf until 300, so offline is proved at 390; at that very time a beat of 100 comes out of the queue."""
+    kept = Kept()
+    engine = an_engine(kept=kept, blinds=[Blind(50, 300, 300)], now=300)
+    backlog = msgspec.structs.replace(a_message(390), measured_us=100, queued=True)
+    feed(engine, kept, [backlog], 390)
+    assert [(t.at, t.after) for t in kept.transitions] == [(390, State.OFFLINE)]
+    assert [(r.start, r.end) for r in kept.known("d0", 390)] == [(100, 190)]
 
 
 def test_each_way_of_going_silent_has_its_cause() -> None:
@@ -294,3 +304,15 @@ def test_a_snapshot_cut_short_is_refused() -> None:
     columns["end"] = b""
     with pytest.raises(BadInput, match="columns"):
         engine.restore(msgspec.msgpack.encode([version, devices, columns]), 100)
+
+
+def test_an_adopted_run_whose_row_has_an_end_is_handed_out_again_when_it_goes_on() -> None:
+    device = Device("d0", "a", "camera", (Terms(EVER, 90),), EVER)
+    engine = Engine(
+        [device], Kept(), start=0, blinds=(), maintenance=(), backlog_lateness=0, now=150, slot_width=4
+    )
+    run = Run(100, 190, Evidence.BEAT, 100, 100)
+    engine.adopt("d0", Tail(run, 100, 100, 7), 150, is_open=False)
+    beat = Message("d0", "a", "camera", Evidence.BEAT, Channel.HEARTBEAT, 160, None, False, False, 8, order=8)
+    assert engine.apply([beat], 160).runs == [("d0", run._replace(end=FOREVER))]
+    assert engine.sweep(250).runs == [("d0", run._replace(end=250))]
