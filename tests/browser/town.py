@@ -113,6 +113,11 @@ class Town:
             )
         self.mark(listening=False)
 
+    def discovers(self, device: str, community: str, kind: str) -> None:
+        """A device that nobody registered is heard now."""
+        with self.db.write() as connection:
+            registry.discover(connection, device, community, kind, self.clock.now)
+
     def _says(self, device: DeviceRecord, run: Run, before: str, after: str) -> None:
         body = {
             "device": device.id,

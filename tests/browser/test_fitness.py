@@ -1,0 +1,107 @@
+"""Pages fit every screen and reader, and nothing in them comes from anywhere else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DESK, PHONE, WALL, Server, Visit
+from tests.browser.town import Town
+
+AXE = Path(__file__).resolve().parents[2] / "api/frontend/node_modules/axe-core/axe.min.js"
+PATHS = ("/", "/wall", "/devices", "/devices/{down}")
+
+
+def _settled(page: Page) -> Page:
+    expect(page.locator("html")).to_have_attribute("data-link", "live")
+    page.evaluate("document.fonts.ready")
+    return page
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+def test_no_page_scrolls_sideways(visit: Visit, town: Town, language: str, width: int) -> None:
+    for path in PATHS:
+        page = _settled(visit(path.format(down=next(iter(town.down))), size=(width, 844), language=language))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_no_page_scrolls_sideways_while_the_rate_is_a_range(visit: Visit, town: Town) -> None:
+    town.collector_dies(3600)
+    for size in (PHONE, DESK, WALL):
+        page = _settled(visit("/", size=size, language="en"))
+        expect(page.locator("#rate")).to_contain_text("–")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: pip install -e . fetches it from npm")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_no_accessibility_violation(visit: Visit, town: Town, theme: str, size: tuple[int, int]) -> None:
+    for language in ("zh", "en"):
+        for path in PATHS:
+            page = _settled(
+                visit(path.format(down=next(iter(town.down))), theme=theme, size=size, language=language)
+            )
+            assert _violations(page) == [], f"{path} {language}"
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: pip install -e . fetches it from npm")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_accessibility_violation_when_blind_disconnected_or_explained(
+    watched: Callable[[Server], Visit], server: Server, town: Town, theme: str
+) -> None:
+    town.later(30)
+    town.goes_blind()
+    page = _settled(watched(server)("/", theme=theme))
+    expect(page.locator(".notice.blind")).to_be_visible()
+    page.click(".about")
+    assert _violations(page) == []
+    page.keyboard.press("Escape")
+    server.stop()
+    expect(page.locator("#lost")).to_be_visible(timeout=10_000)
+    # What is greyed out is meant to look stale; everything else has to stay readable.
+    assert _violations(page, "contrast") == []
+
+
+def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
+    page = _settled(visit("/"))
+    reached = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate(
+                "document.activeElement.id || document.activeElement.className"
+                " || document.activeElement.textContent.trim()"
+            )
+        )
+    assert reached[:8] == ["skip", "brand", "总览", "设备", "tool wide-only", "theme", "lang", "about"]
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main")
+
+
+def test_pages_forbid_scripts_and_styles_that_are_not_files_of_this_server(visit: Visit) -> None:
+    page = visit("/")
+    answer = page.request.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    for kind in ("script", "style", "link"):
+        for element in page.locator(kind).all():
+            assert (element.get_attribute("src") or element.get_attribute("href") or "").startswith(
+                "/static/"
+            )
+    assert page.locator("[style]:not(#chart):not(#chart *)").count() == 0
+
+
+def _violations(page: Page, without: str = "") -> list[str]:
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:300]}"
+        for violation in found["violations"]
+        for node in violation["nodes"]
+        if not without or without not in violation["id"]
+    ]
