@@ -17,6 +17,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
 _UNIT = 2.0**-53
+_ONE = np.uint64(1)
 _NORMAL = NormalDist()
 
 T = TypeVar("T")
@@ -53,11 +54,10 @@ def pick(of: int, choices: Sequence[T], index: int = 0) -> T:
 
 def bits_array(of: int, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """`bits(of, i)` for every index of an array, the same values."""
-    with np.errstate(over="ignore"):
-        z = np.uint64(of) + (indexes.astype(np.uint64) + np.uint64(1)) * np.uint64(_GOLDEN)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
-        mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    z = (indexes.astype(np.uint64) + _ONE) * np.uint64(_GOLDEN) + np.uint64(of)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
+    mixed: npt.NDArray[np.uint64] = z ^ (z >> np.uint64(31))
     return mixed
 
 

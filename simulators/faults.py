@@ -74,6 +74,14 @@ class Fault(NamedTuple):
         """When it is over."""
         return min(self.after_us + self.for_us, NEVER)
 
+    def scaled(self, time_scale: float) -> "Fault":
+        """The same when time runs `time_scale` times as fast; how far the clock is off stays."""
+        return self._replace(
+            after_us=round(self.after_us / time_scale),
+            for_us=NEVER if self.for_us == NEVER else round(self.for_us / time_scale),
+            max_lateness_us=round(self.max_lateness_us / time_scale),
+        )
+
     @property
     def is_down_for_good(self) -> bool:
         """Whether the device is down in the steady state."""
@@ -184,10 +192,15 @@ def _flapping(unit: Unit, fault: Fault, from_us: int, until_us: int) -> Iterator
         if at < back_us:
             continue
         yield Step(at, Do.BEAT, Beat(at, k))
-        if k % fault.every_beats == 0:
+        if k % flap_every(unit, fault) == 0:
             yield Step(at + unit.interval_us // 50, Do.DISCONNECT)
             back_us = at + flap_us(unit, k)
             yield Step(back_us, Do.CONNECT)
+
+
+def flap_every(unit: Unit, fault: Fault) -> int:
+    """After how many beats a flapping device drops its connection: as set, but not while it is still away."""
+    return max(fault.every_beats, unit.timeout_us // unit.interval_us)
 
 
 def flap_us(unit: Unit, k: int) -> int:

@@ -47,7 +47,7 @@ class Fleet(NamedTuple):
         return Unit(device_key(self.seed, device.id), _us(interval_s), _us(timeout_s))
 
     def scaled(self, time_scale: float) -> "Fleet":
-        """The fleet for time that runs `time_scale` times as fast: intervals, timeouts, lateness shrink."""
+        """The fleet for time that runs `time_scale` times as fast; how far clocks are off stays."""
         beats_s = {
             kind: (interval_s / time_scale, timeout_s / time_scale)
             for kind, (interval_s, timeout_s) in self.beats_s.items()
@@ -57,7 +57,8 @@ class Fleet(NamedTuple):
             for kind in self.kinds
         )
         devices = tuple(d._replace(max_lateness_s=d.max_lateness_s / time_scale) for d in self.devices)
-        return self._replace(kinds=kinds, devices=devices, beats_s=beats_s)
+        faults = {device: fault.scaled(time_scale) for device, fault in self.faults.items()}
+        return self._replace(kinds=kinds, devices=devices, faults=faults, beats_s=beats_s)
 
     def ledger_devices(self) -> list[LedgerDevice]:
         """The devices as the ledger needs them, in the fleet's order."""

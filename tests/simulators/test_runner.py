@@ -20,36 +20,18 @@ from pulse.settings import Broker
 from simulators import runner
 from simulators.faults import Behaviour
 from simulators.fleet import fleet
-from simulators.scenario import DEFAULT, FaultEntry, Scenario
+from simulators.scenario import DEFAULT, Scenario
 from tests import programs
 from tests.broker.clients import Client
 from tests.servers import RunningBroker, free_port, mosquitto
 from tests.simulators.live import Ear, running, until
+from tests.simulators.scenes import SIXTY
 
 SEED = 3
 TIME_SCALE = 20.0
 LONGEST_TIMEOUT_S = 180 / TIME_SCALE
 READY_S = 60.0
 
-SIXTY = Scenario(
-    "sixty devices, every behaviour",
-    kind=tuple(
-        msgspec.structs.replace(kind, count=count)
-        for kind, count in zip(DEFAULT.kinds, (13, 9, 9, 21, 6, 1, 1), strict=True)
-    ),
-    fault=(
-        FaultEntry(Behaviour.SILENT, count=2),
-        FaultEntry(Behaviour.KILLED, count=2, after_s=60),
-        FaultEntry(Behaviour.FAULT, count=2, code="sensor_drift"),
-        FaultEntry(Behaviour.NEVER_ACTIVATED, count=2),
-        FaultEntry(Behaviour.CUT_OFF_BUFFERING, count=2, max_lateness_s=3600),
-        FaultEntry(Behaviour.FLAPPING, count=4, every_beats=2),
-        FaultEntry(Behaviour.WRONG_CLOCK, count=3, clock_offset_s=28_800),
-        FaultEntry(Behaviour.WRONG_CLOCK, count=3, clock_offset_s=-28_800),
-        FaultEntry(Behaviour.LATE, count=4, max_lateness_s=600),
-        FaultEntry(Behaviour.DUPLICATES, count=4),
-    ),
-)
 TEN = Scenario(kind=(msgspec.structs.replace(DEFAULT.kinds[0], count=10),))
 
 
