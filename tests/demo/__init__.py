@@ -1,0 +1,1 @@
+"""The demo as a user starts it: one command, a folder, ports."""
