@@ -62,14 +62,14 @@ class _Parts(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     devices: msgspec.Raw
     coverage: msgspec.Raw
     queries: msgspec.Raw
-    why: msgspec.Raw = msgspec.Raw(b"null")
+    why: msgspec.Raw = msgspec.Raw(b'""')
     policy: msgspec.Raw = msgspec.Raw(b"{}")
     maintenance: msgspec.Raw = msgspec.Raw(b"[]")
     messages: msgspec.Raw = msgspec.Raw(b"[]")
     expected: msgspec.Raw = msgspec.Raw(b"[]")
 
 
-_ANSWERED_FROM = ("devices", "policy", "coverage", "maintenance", "queries")
+_CHECKED = ("why", "devices", "policy", "coverage", "maintenance", "queries", "expected")
 
 
 def replay(raw: bytes) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def replay(raw: bytes) -> list[dict[str, Any]]:
     try:
         parts = msgspec.json.decode(raw, type=_Parts)
         lines = _lines(bytes(parts.messages))
-        document = {name: form.parse(bytes(getattr(parts, name))) for name in _ANSWERED_FROM}
+        document = {name: form.parse(bytes(getattr(parts, name))) for name in _CHECKED}
     except (BadInput, msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         # Something is wrong, and the careful way names it.
         document = form.an_object(form.parse(raw), "", _Parts.__struct_fields__)
@@ -111,6 +111,9 @@ class _Replay:
 
     def __init__(self, document: dict[str, Any], lines: Sequence[_AnyLine]) -> None:
         self._lines = lines
+        member(document, "", "why", form.a_text, "")
+        for i, expected in enumerate(member(document, "", "expected", form.a_list, [])):
+            form.an_answer(expected, f"expected[{i}]")
         self._devices = [
             self._read_device(d, f"devices[{i}]")
             for i, d in enumerate(member(document, "", "devices", form.a_list))
@@ -204,11 +207,13 @@ class _Replay:
         position: dict[str, int] = {}
         for i, device in enumerate(self._devices):
             if device["id"] in position:
-                raise BadInput(f"{device['id']!r} is there twice", where=f"devices[{i}].id")
+                raise BadInput(f"{form.shown(device['id'])} is there twice", where=f"devices[{i}].id")
             position[device["id"]] = i
         for i, line in enumerate(self._lines):
             if line.device not in position:
-                raise BadInput(f"{line.device!r} is not among the devices", where=f"messages[{i}].device")
+                raise BadInput(
+                    f"{form.shown(line.device)} is not among the devices", where=f"messages[{i}].device"
+                )
         return position
 
     def _all_times(self) -> Iterator[Seconds]:
@@ -226,13 +231,13 @@ class _Replay:
 
     def _find_scale(self) -> tuple[int, Context]:
         """The least power of ten that makes every time whole, and a context that rounds none of them."""
-        digits = max((-_exponent(t) for t in self._all_times() if isinstance(t, Decimal)), default=0)
+        digits = max((form.fineness(t) for t in self._all_times() if isinstance(t, Decimal)), default=0)
         return 10**digits, Context(prec=digits + 1000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
     def _scaled(self, time: Seconds) -> int:
         if isinstance(time, int):
             return time * self._scale
-        return int(self._exact.multiply(time, self._scale))
+        return int(self._exact.multiply(time, self._scale)) if time else 0
 
     def _or(self, time: Seconds | None, otherwise: int) -> int:
         return otherwise if time is None else self._scaled(time)
@@ -345,9 +350,3 @@ def _a_scope(value: Any, place: str) -> Scope:
     given = form.an_object(value, place, {"device", "kind", "community"})
     texts = {name: form.a_text(text, f"{place}.{name}") for name, text in given.items() if text is not None}
     return Scope(**texts)
-
-
-def _exponent(time: Decimal) -> int:
-    """The decimal exponent of the last digit, 0 at most."""
-    exponent = time.as_tuple().exponent
-    return min(exponent, 0) if isinstance(exponent, int) else 0

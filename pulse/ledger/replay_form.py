@@ -5,19 +5,25 @@ Times stay exact here (int or Decimal); `replay_file` brings them to one integer
 
 import json
 from collections.abc import Callable, Collection
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from pulse.errors import BadInput
+from pulse.ledger.model import State
 
 Seconds = int | Decimal
 
 _EXPONENT_LIMIT = 400
 """Decimal exponents beyond a double's are refused: such a number is not a time, only a way to fill memory."""
 
-
 _DIGITS_LIMIT = 308
 """Digits before the point, less one, of a number that a double and the sums of it hold."""
+
+_FRACTION_LIMIT = 1000
+"""Digits behind the point: every time of a file is brought to as many as the finest of them has."""
+
+_NAME_SHOWN = 60
+"""Characters of a member's name that an error repeats."""
 
 
 class Line(NamedTuple):
@@ -41,15 +47,30 @@ def _whole(text: str) -> int | _Constant:
     return int(text) if len(text) <= _EXPONENT_LIMIT else _Constant(f"a number of {len(text)} digits")
 
 
+def _fraction(text: str) -> Decimal | _Constant:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return _Constant(text if len(text) <= _NAME_SHOWN else f"a number of {len(text)} digits")
+
+
+def fineness(number: Decimal) -> int:
+    """How many digits it has behind the point; none if it is 0, however it is written."""
+    exponent = number.as_tuple().exponent
+    return max(-exponent, 0) if number and isinstance(exponent, int) else 0
+
+
 def is_in_range(number: Decimal) -> bool:
     """Whether a double can hold about this much."""
-    return not number or -_EXPONENT_LIMIT < number.adjusted() < _DIGITS_LIMIT
+    if not number:
+        return True
+    return -_EXPONENT_LIMIT < number.adjusted() < _DIGITS_LIMIT and fineness(number) <= _FRACTION_LIMIT
 
 
 def parse(raw: bytes) -> Any:
     """The JSON value of `raw`, numbers exact. Raises `BadInput` for what is not JSON."""
     try:
-        return json.loads(raw, parse_float=Decimal, parse_int=_whole, parse_constant=_Constant)
+        return json.loads(raw, parse_float=_fraction, parse_int=_whole, parse_constant=_Constant)
     except RecursionError:
         raise BadInput("is nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -71,10 +92,11 @@ def member(parent: dict[str, Any], place: str, name: str, check: "Check", defaul
 def an_object(value: Any, place: str, allowed: Collection[str]) -> dict[str, Any]:
     """An object with none but the allowed members."""
     if not isinstance(value, dict):
-        raise BadInput(f"must be an object, not {_shown(value)}", where=place or "the file")
+        raise BadInput(f"must be an object, not {shown(value)}", where=place or "the file")
     for name in value:
         if name not in allowed:
-            here = f"{place}.{name}" if place else str(name)
+            shown_name = json.dumps(name, ensure_ascii=not name.isprintable())[1:-1][:_NAME_SHOWN]
+            here = f"{place}.{shown_name}" if place else shown_name
             raise BadInput(f"is not a known member; known here: {', '.join(sorted(allowed))}", where=here)
     return value
 
@@ -82,30 +104,32 @@ def an_object(value: Any, place: str, allowed: Collection[str]) -> dict[str, Any
 def a_list(value: Any, place: str) -> list[Any]:
     """An array."""
     if not isinstance(value, list):
-        raise BadInput(f"must be an array, not {_shown(value)}", where=place)
+        raise BadInput(f"must be an array, not {shown(value)}", where=place)
     return value
 
 
 def a_text(value: Any, place: str) -> str:
     """A string; not a number that JSON could not hold."""
     if not isinstance(value, str) or isinstance(value, _Constant):
-        raise BadInput(f"must be a string, not {_shown(value)}", where=place)
+        raise BadInput(f"must be a string, not {shown(value)}", where=place)
     return value
 
 
 def a_flag(value: Any, place: str) -> bool:
     """`true` or `false`."""
     if not isinstance(value, bool):
-        raise BadInput(f"must be true or false, not {_shown(value)}", where=place)
+        raise BadInput(f"must be true or false, not {shown(value)}", where=place)
     return value
 
 
 def a_time(value: Any, place: str) -> Seconds:
     """A finite number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise BadInput(f"must be a finite number of seconds, not {_shown(value)}", where=place)
+        raise BadInput(f"must be a finite number of seconds, not {shown(value)}", where=place)
     if not is_in_range(Decimal(value)):
-        raise BadInput("must be a finite number of seconds; this one is beyond a double's range", where=place)
+        raise BadInput(
+            "must be a finite number of seconds; this one is beyond a double's range or too fine", where=place
+        )
     return value
 
 
@@ -133,8 +157,25 @@ def a_timeout(value: Any, place: str) -> Seconds:
 def a_kind(value: Any, place: str) -> str:
     """What a message says."""
     if value not in ("beat", "fault", "offline"):
-        raise BadInput(f"must be beat, fault or offline, not {_shown(value)}", where=place)
+        raise BadInput(f"must be beat, fault or offline, not {shown(value)}", where=place)
     return str(value)
+
+
+_STATES = {state.slug for state in State}
+
+
+def an_answer(value: Any, place: str) -> None:
+    """One expected answer: looked at for its form only."""
+    given = an_object(value, place, {"states", "raw", "adjusted"})
+    states = member(given, place, "states", lambda v, p: an_object(v, p, _STATES), {})
+    for name in states:
+        member(states, f"{place}.states", name, a_length)
+    for name in ("raw", "adjusted"):
+        pair = member(given, place, name, lambda v, p: [0, 0] if v is None else a_list(v, p), [0, 0])
+        if len(pair) != 2:
+            raise BadInput("must be null or a numerator and a denominator", where=f"{place}.{name}")
+        for position, number in enumerate(pair):
+            a_length(number, f"{place}.{name}[{position}]")
 
 
 _LINE = {"device", "kind", "observed_at", "measured_at", "retained", "queued"}
@@ -153,7 +194,7 @@ def a_line(value: Any, place: str) -> Line:
     )
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     if isinstance(value, _Constant):
         return str(value)
     names: dict[type, Callable[[], str]] = {
@@ -164,7 +205,7 @@ def _shown(value: Any) -> str:
     }
     if type(value) in names:
         return names[type(value)]()
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+    text = json.dumps(value, ensure_ascii=not value.isprintable()) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
