@@ -8,6 +8,8 @@ from pulse.ledger.model import State
 BAR = 1000
 LEAST = 8
 """A state that a single device is in stays visible."""
+SHORT = 2.0
+"""Minutes that the shortest stretch is drawn long."""
 ORDER = (State.ONLINE, State.UNKNOWN, State.EXCLUDED, State.FAULT, State.OFFLINE)
 
 
@@ -62,21 +64,20 @@ def bar(states: Mapping[str, int]) -> list[Segment]:
 
 
 def day_marks(stretches: Iterable[tuple[State, int, int]], start_us: int, minute_us: int) -> list[Mark]:
-    """What a day's strip shows over its online ground; shorter than two minutes still shows as two.
+    """What a day's strip shows over its online ground; what is shorter than `SHORT` is drawn that long.
 
-    Several stretches of one state within the same two minutes are drawn once.
+    A short stretch that begins where the one before of its state is still drawn is not drawn again, so a
+    device that flaps all day makes no more marks than can be seen.
     """
     marks: list[Mark] = []
+    drawn_until: dict[str, float] = {}
     for state, begin, end in stretches:
         if state is State.ONLINE:
             continue
-        at = round((begin - start_us) / minute_us, 1)
-        mark = Mark(state.slug, at, max(2.0, round((end - begin) / minute_us, 1)))
-        if (
-            marks
-            and marks[-1].slug == mark.slug
-            and mark.start + mark.width <= marks[-1].start + marks[-1].width
-        ):
+        at, length = (begin - start_us) / minute_us, (end - begin) / minute_us
+        if length < SHORT and at < drawn_until.get(state.slug, -1.0):
             continue
+        mark = Mark(state.slug, round(at, 1), round(max(SHORT, length), 1))
+        drawn_until[state.slug] = mark.start + mark.width
         marks.append(mark)
     return marks

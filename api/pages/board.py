@@ -1,6 +1,7 @@
 """What the overview and the wall show of one instant: the rate, its parts, and who is down."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from api.context import Context
@@ -14,8 +15,6 @@ from pulse.registry.model import Community, DeviceRecord, Discovered, Kind
 from pulse.stores.relational import registry
 
 DOWN = frozenset({State.OFFLINE.slug, State.FAULT.slug})
-SHOWN_STATES = (State.ONLINE, State.OFFLINE, State.FAULT, State.UNKNOWN, State.EXCLUDED)
-"""States in service, in the order of the legend."""
 _FRESH_US = MINUTE_US
 
 
@@ -29,11 +28,6 @@ class Figures(NamedTuple):
     determined: bool
     states: Mapping[str, int]
     segments: list[Segment]
-
-    @property
-    def not_running(self) -> int:
-        """Devices in service that do not run normally, as far as is known, or of which nothing is known."""
-        return self.total - self.running
 
 
 class Part(NamedTuple):
@@ -79,19 +73,41 @@ class Board(NamedTuple):
     kinds: list[Part]
     down: list[Listed]
     devices: int
+    """How many are registered."""
     inbox: list[Discovered]
+    """Read while none is registered."""
 
 
-def board(context: Context, present: Present) -> Board:
-    """Gather the page's figures, all of the same instant."""
-    as_of, statuses = present.devices()
+class Boards:
+    """The newest board, gathered once for every reader who asks meanwhile. May be used from any thread."""
+
+    def __init__(self, context: Context, present: Present) -> None:
+        self._context = context
+        self._present = present
+        self._lock = threading.Lock()
+        self._kept: tuple[list[DeviceStatus], Board] | None = None
+
+    def now(self) -> Board:
+        """The board of this moment; the inbox is read anew, since it grows without any device's state."""
+        with self._lock:
+            as_of, statuses = self._present.devices()
+            if self._kept is None or self._kept[0] is not statuses:
+                self._kept = (statuses, board(self._context, as_of, statuses))
+            gathered = self._kept[1]
+        if gathered.devices:
+            return gathered
+        with self._context.db.read() as connection:
+            return gathered._replace(inbox=registry.inbox(connection))
+
+
+def board(context: Context, as_of: AsOf, statuses: Sequence[DeviceStatus]) -> Board:
+    """Gather the page's figures, all of the instant of `as_of`."""
     rate = context.rate.instant()
     if rate["at"] != to_iso(as_of.at_us):
         rate = context.rate.instant(as_of.at_us)
     names = read_names(context)
     with context.db.read() as connection:
         records = {record.id: record for record in registry.devices(connection)}
-        inbox = registry.inbox(connection)
     down = [
         names.listed(records[status.device], status, as_of.at_us)
         for status in statuses
@@ -108,7 +124,7 @@ def board(context: Context, present: Present) -> Board:
         kinds=_parts(rate["by_kind"], names.kinds),
         down=down,
         devices=len(records),
-        inbox=inbox,
+        inbox=[],
     )
 
 

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from api.context import Context
 from api.listing import Filters
-from api.pages.board import board
+from api.pages.board import Boards
 from api.pages.fleet import fleet
 from api.pages.render import Renderer
 from api.pages.story import story
@@ -28,6 +28,7 @@ def router(context: Context) -> APIRouter:
     """The routes of the pages for people; they appear in no API description."""
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     present = Present(context)
+    boards = Boards(context, present)
     renderer = Renderer(context.settings)
     settings = context.settings
     broker = (
@@ -52,12 +53,12 @@ def router(context: Context) -> APIRouter:
     @routes.get("/")
     @guarded
     def index(request: Request) -> HTMLResponse:
-        return renderer.page(request, "index.html", board=board(context, present), broker=broker)
+        return renderer.page(request, "index.html", board=boards.now(), broker=broker)
 
     @routes.get("/wall")
     @guarded
     def wall(request: Request) -> HTMLResponse:
-        return renderer.page(request, "wall.html", board=board(context, present), broker=broker)
+        return renderer.page(request, "wall.html", board=boards.now(), broker=broker)
 
     @routes.get("/devices")
     @guarded

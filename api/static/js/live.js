@@ -2,7 +2,8 @@
 // When neither events nor fetches get through, the page says so instead of showing old numbers as current.
 
 const TOPICS = ["transition", "indicator", "coverage", "reset"];
-const QUIET_MS = 400; // a burst of transitions makes one fetch
+const GATHER_MS = 150; // a burst of transitions makes one fetch
+const APART_MS = 1000; // and a stream of them no more than one a second
 const PERIOD_MS = 5000; // "as of" and "since" move on without events
 const RETRY_MS = 3000;
 const PATIENCE_MS = 1500; // a reconnection shorter than this is no loss
@@ -12,6 +13,7 @@ let source = null;
 let streaming = false;
 let answering = true;
 let busy = null;
+let refreshed = 0;
 let doubt = null;
 let paused = false;
 
@@ -44,11 +46,12 @@ function judge() {
 function refresh() {
   clearTimeout(busy);
   busy = null;
+  refreshed = performance.now();
   window.htmx.trigger(document.body, "pulse:refresh");
 }
 
 function soon() {
-  if (busy === null) busy = setTimeout(refresh, QUIET_MS);
+  if (busy === null) busy = setTimeout(refresh, Math.max(GATHER_MS, refreshed + APART_MS - performance.now()));
 }
 
 function connect() {
@@ -82,6 +85,14 @@ const own = (event) => event.target.classList.contains("refresh");
 document.addEventListener("htmx:sendError", (event) => own(event) && fetched(false));
 document.addEventListener("htmx:timeout", (event) => own(event) && fetched(false));
 document.addEventListener("htmx:afterRequest", (event) => own(event) && event.detail.xhr.status && fetched(event.detail.successful));
+
+// An answer for filters that the reader has changed meanwhile comes too late.
+const address = () => location.href.split("#")[0];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (own(event) && new URL(event.detail.requestConfig.path, address()).href !== address()) {
+    event.detail.shouldSwap = false;
+  }
+});
 
 // A section that did not change is left alone, with whatever is focused or selected in it.
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
