@@ -14,6 +14,7 @@ log = logs.get(__name__)
 VERSION = "the version is not supported"
 CONNECTION_LOST = "connection lost"
 NO_ANSWER = "no answer to the handshake"
+STOPPED = "stopped"
 
 HANDSHAKE_S = 10.0
 FIRST_HANDSHAKE_S = 3.0
@@ -75,5 +76,6 @@ class Attempts:
                 action="another client uses this id; give each collector its own PULSE_MQTT_CLIENT_ID",
             )
         else:
-            log.warning("disconnected", broker=self._broker.shown(), reason=reason, retry_s=round(wait_s, 1))
+            say = log.info if reason == STOPPED else log.warning
+            say("disconnected", broker=self._broker.shown(), reason=reason, retry_s=round(wait_s, 1))
         return wait_s

@@ -19,7 +19,7 @@ from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from collector.attempts import CONNECTION_LOST, NO_ANSWER, VERSION, Attempts
+from collector.attempts import CONNECTION_LOST, NO_ANSWER, STOPPED, VERSION, Attempts
 from collector.client import PUBLISHING_AT_ONCE, V5, V311, BufferedClient, new_client, subscribe
 from collector.outbox import Outbox, Outgoing
 from pulse import logs
@@ -181,7 +181,7 @@ class Link:
         try:
             while not stop.is_set():
                 self._turn()
-            self._leave("stopped", orderly=True)
+            self._leave(STOPPED, orderly=True)
         finally:
             self._selector.close()
             with self._wake_lock:
