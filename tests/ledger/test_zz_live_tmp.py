@@ -1,0 +1,76 @@
+"""The ledger at work: rows, states and transitions are those of the replay, whenever it looks."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulse.ledger.answer import Stretch
+from tests.ledger.live import Live, replayed_states, state_at, stored_states
+from tests.ledger.strategies import HORIZON, World, worlds
+
+END = HORIZON + 30
+
+
+def agrees_with_replay(live: Live) -> None:
+    world = live.world
+    for device in world.books.devices:
+        status = live.engine.status(device.id)
+        assert status is not None
+        assert status.state is state_at(world, device, live.now, live.now)
+        stored = stored_states(world, live.kept, device, live.now)
+        assert stored == replayed_states(world, device, live.now), (live.now, device)
+
+
+@settings(max_examples=3000)
+@given(worlds(), st.data())
+def test_stored_rows_say_at_every_moment_what_replay_says(world: World, data: st.DataObject) -> None:
+    """Rows alone, without the engine's memory: at once, and of every earlier moment whenever asked."""
+    live = Live(world)
+    first_said: dict[tuple[str, int], list[Stretch]] = {}
+    while live.now < END:
+        live.step(live.now + data.draw(st.integers(1, 12)))
+        agrees_with_replay(live)
+        for device in world.books.devices:
+            first_said[device.id, live.now] = stored_states(world, live.kept, device, live.now)
+    for device in world.books.devices:
+        for known_at in range(END):
+            said = stored_states(world, live.kept, device, known_at)
+            assert said == first_said.get((device.id, known_at), said)
+            assert said == replayed_states(world, device, known_at), known_at
+
+
+@settings(max_examples=3000)
+@given(worlds(), st.data())
+def test_restarts_at_any_moment_change_nothing(world: World, data: st.DataObject) -> None:
+    live = Live(world)
+    while live.now < END:
+        live.step(live.now + data.draw(st.integers(1, 12)))
+        match data.draw(st.sampled_from(["", "", "save", "restart"])):
+            case "save":
+                live.save()
+            case "restart":
+                live.restart()
+        agrees_with_replay(live)
+    for device in world.books.devices:
+        for known_at in range(END):
+            said = stored_states(world, live.kept, device, known_at)
+            assert said == replayed_states(world, device, known_at), known_at
+
+
+@settings(max_examples=3000)
+@given(worlds())
+def test_transitions_tell_the_states_of_the_replay(world: World) -> None:
+    """Looked at in every instant, each transition is the state of its own time, as known when it is told."""
+    live = Live(world)
+    state = {device.id: live.state(device) for device in world.books.devices}
+    while live.now < END:
+        told = live.step(live.now + 1)
+        for device in world.books.devices:
+            own = [t for t in told if t.device == device.id]
+            for transition in own:
+                assert transition.before is state[device.id]
+                assert transition.before is not transition.after
+                assert transition.at <= live.now
+                state[device.id] = transition.after
+            if own:
+                assert state_at(world, device, own[-1].at, live.now) is own[-1].after, (live.now, own)
+            assert state[device.id] is state_at(world, device, live.now, live.now)
