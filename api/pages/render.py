@@ -19,6 +19,7 @@ from pulse.settings import Settings
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
 THEMES = ("auto", "light", "dark")
+LANGUAGE_HEADER = "Pulse-Language"
 _YEAR_S = 365 * 86_400
 
 # Everything comes from this server; nothing inline, nothing evaluated.
@@ -46,7 +47,10 @@ _HEADERS = {
 
 
 class Reader(NamedTuple):
-    """How the person who asks wants to read: asked for in the address, else remembered in a cookie."""
+    """How the person who asks wants to read: asked for in the address, else remembered in a cookie.
+
+    A page that refreshes its sections says by a header what language it is in, so that it never mixes two.
+    """
 
     language: Language
     theme: str
@@ -56,7 +60,11 @@ class Reader(NamedTuple):
         """The wishes of a request."""
         theme = request.query_params.get("theme") or request.cookies.get("theme") or ""
         return cls(
-            chosen(request.query_params.get("lang"), request.cookies.get("lang")),
+            chosen(
+                request.headers.get(LANGUAGE_HEADER),
+                request.query_params.get("lang"),
+                request.cookies.get("lang"),
+            ),
             theme if theme in THEMES else "auto",
         )
 
@@ -88,8 +96,8 @@ class Renderer:
             ("lang", reader.language, LANGUAGES),
             ("theme", reader.theme, THEMES),
         ):
-            if request.query_params.get(name) in known:
-                response.set_cookie(name, value, max_age=_YEAR_S, samesite="lax")
+            if request.query_params.get(name) in known and LANGUAGE_HEADER not in request.headers:
+                response.set_cookie(name, value, max_age=_YEAR_S, samesite="lax", httponly=True)
         return response
 
     def _environment(self, catalogue: Words) -> Environment:

@@ -114,7 +114,7 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   const wish = new URL(link.href).searchParams.get("theme");
   root.dataset.theme = wish;
-  fetch(link.href, { headers: { "X-Only": "theme" } })
+  fetch(link.href)
     .then((answer) => answer.text())
     .then((text) => {
       const page = new DOMParser().parseFromString(text, "text/html");
