@@ -102,6 +102,14 @@ def test_an_answer_that_breaks_off_is_not_taken_for_the_end(
             list(store.read_messages(T, T + 10))
 
 
+def test_an_answer_of_which_the_last_part_is_missing_is_not_taken_for_the_end(
+    influx: ScriptedInflux, store: InfluxTelemetryStore
+) -> None:
+    influx.script[QUERY].append(Reply(200, b'{"results":[{"statement_id":0,"series":[],"partial":true}]}\n'))
+    with pytest.raises(StoreUnavailable, match="broke off"):
+        list(store.read_messages(T, T + 10))
+
+
 def test_an_error_inside_an_answer_is_an_error(influx: ScriptedInflux, store: InfluxTelemetryStore) -> None:
     for body in (b'{"results":[{"statement_id":0,"error":"timeout"}]}\n', b'{"error":"timeout"}\n'):
         influx.script[QUERY].append(Reply(200, body))

@@ -1,6 +1,7 @@
 """Timestamps and redeliveries: what is decided without asking InfluxDB, and what it is asked."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -126,6 +127,21 @@ def test_an_unanswered_batch_is_looked_up_when_it_comes_again() -> None:
     assert bucket.points == before
 
 
+@pytest.mark.parametrize("missing", [{"order": 0}, {"order": 0, "measured_us": None}])
+def test_a_point_that_is_just_being_written_is_written_again_in_its_place(
+    missing: dict[str, Any],
+) -> None:
+    """An unanswered request may still be at work: InfluxDB shows a point's fields one by one."""
+    own, given_ = placer(), message(order=5)
+    examined = own.examine([given_])
+    (first,) = own.place([given_], examined, [])
+    assert isinstance(first, Place)
+    whole = Stored(HEARTBEAT, "cam-1", first.ns, 4711, given_.measured_us, T, 5, False)
+    (again,) = own.place([given_], own.examine([given_]), [whole._replace(**missing)])
+    assert isinstance(again, Place)
+    assert again.ns == first.ns
+
+
 def test_only_what_came_late_or_out_of_order_gets_a_copy() -> None:
     bucket, own = Bucket(), placer()
     bucket.write(own, [message(order=1), message(observed_us=T + SECOND_US, identity=1, order=2)])
@@ -179,7 +195,8 @@ def test_no_order_of_batches_loses_doubles_or_replaces_a_message(data: st.DataOb
         )
     )
     pool = [
-        msgspec.structs.replace(m, order=n) for n, m in enumerate(sorted(pool, key=lambda m: m.observed_us))
+        msgspec.structs.replace(m, order=n)
+        for n, m in enumerate(sorted(pool, key=lambda m: m.observed_us), 1)
     ]
     bucket, own = Bucket(), placer()
     firsts: dict[tuple[int, int | None], Message] = {}

@@ -43,6 +43,7 @@ class Series(msgspec.Struct, gc=False):
 
 class _Result(msgspec.Struct, gc=False):
     series: list[Series] = []
+    partial: bool = False
     error: str | None = None
 
 
@@ -115,8 +116,14 @@ class Client:
                 _return_http_data_only=True,
             )
             try:
+                more = False
                 for document in _documents(response):
-                    yield from self._series(document)
+                    answer = self._answer(document)
+                    more = any(result.partial for result in answer.results)
+                    for result in answer.results:
+                        yield from result.series
+                if more:
+                    raise StoreUnavailable(f"{self.url} broke off its answer")
             finally:
                 response.close()
 
@@ -128,22 +135,20 @@ class Client:
         """Close the connections."""
         self.api.close()
 
-    def _series(self, document: bytes) -> Iterator[Series]:
+    def _answer(self, document: bytes) -> _Answer:
         try:
             answer = _decode(document)
         except msgspec.MsgspecError as error:
             raise StoreUnavailable(
                 f"{self.url} broke off its answer or is no InfluxDB 2; check PULSE_INFLUXDB_URL"
             ) from error
-        for result in answer.results:
-            if result.error is not None:
-                self._refuse_query(result.error)
-            yield from result.series
-        if answer.error is not None:
-            self._refuse_query(answer.error)
+        for said in (answer.error, *(result.error for result in answer.results)):
+            if said is not None:
+                self._refuse_query(said)
+        return answer
 
     def _refuse_query(self, error: str) -> NoReturn:
-        if "database not found" in error or "retention policy not found" in error:
+        if "database not found" in error or "retention policy not" in error:
             raise Misconfigured(
                 f"{self.url} has no bucket {self.bucket!r}, or the token may not read it;"
                 " check PULSE_INFLUXDB_BUCKET and the token's permissions",

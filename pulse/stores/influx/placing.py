@@ -244,6 +244,10 @@ class Ground:
                 message.measured_us is not None or abs(known.observed_us - message.observed_us) <= window
             ):
                 return known
+        if message.measured_us is not None:
+            for known in self._by_identity.get((message.identity, None), ()):
+                if known.observed_us == message.observed_us and _half_seen(known, message):
+                    return known
         return None
 
     def _free(self, at_us: int, wanted: int) -> int | None:
@@ -314,11 +318,17 @@ def same_probes(message: Message, at_us: int, ahead_us: int) -> Iterator[Probe]:
 
 
 def _same_reception(stored: Stored, message: Message) -> bool:
-    return (stored.observed_us, stored.order, stored.retained) == (
-        message.observed_us,
-        message.order,
-        message.retained,
+    return (stored.observed_us, stored.retained) == (message.observed_us, message.retained) and (
+        stored.order == message.order or _half_seen(stored, message)
     )
+
+
+def _half_seen(stored: Stored, message: Message) -> bool:
+    """Whether the point may be the message's own, still being written by a request that got no answer.
+
+    InfluxDB shows the fields of a point one by one, and before they are safe; so it is written again.
+    """
+    return not stored.order and message.order != 0
 
 
 def _stored(measurement: str, message: Message, ns: int) -> Stored:

@@ -10,7 +10,7 @@ from pulse.messages import Message
 from pulse.stores.acceptable import Checker
 from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
 from pulse.stores.influx import indicators, lookup, marks, reading
-from pulse.stores.influx.client import Client
+from pulse.stores.influx.client import BUCKET_SETTING, Client, Misconfigured
 from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, MessageLines, transition_line
 from pulse.stores.influx.placing import Place, Placer
 from pulse.stores.influx.setup import ensure_bucket
@@ -69,9 +69,18 @@ class InfluxTelemetryStore:
             positions = [position for position in range(len(messages)) if position not in refused]
             accepted = [messages[position] for position in positions]
             if accepted:
-                for position, reason in self._write(accepted):
+                for position, reason in self._write_or_reopen(accepted):
                     refused[positions[position]] = reason
         return Written(len(messages) - len(refused), tuple(sorted(refused.items())))
+
+    def _write_or_reopen(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
+        try:
+            return self._write(messages)
+        except Misconfigured as error:
+            if error.setting == BUCKET_SETTING:
+                # Somebody removed the bucket: the next write makes it again, and nothing is known of it.
+                self._opened, self._placer = False, None
+            raise
 
     def _write(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
         placer = self._placer
