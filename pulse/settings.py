@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -30,7 +31,8 @@ class Settings(BaseSettings):
     )
     mqtt_url: SecretStr | None = Field(
         None,
-        description="Broker: mqtt://user:password@host:1883 or mqtts://…:8883; `pulse serve` starts its own if unset.",
+        description="Broker: mqtt://user:password@host:1883 or mqtts://…:8883; "
+        "`pulse serve` starts its own if unset.",
     )
     mqtt_client_id: str = Field(
         "community-pulse",
@@ -80,8 +82,6 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError):
