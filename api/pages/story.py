@@ -66,6 +66,16 @@ class Story(NamedTuple):
     as_of: AsOf
 
     @property
+    def is_said_again(self) -> bool:
+        """Whether it was offline before, then unknown, and is offline again without having been heard."""
+        return (
+            self.answer["cause"] == "deadline_passed"
+            and self.since_us is not None
+            and self.deadline_us is not None
+            and self.since_us > self.deadline_us
+        )
+
+    @property
     def share_text(self) -> str:
         """The share in percent, cut rather than rounded, so that only all is 100."""
         tenths = int((self.online_share or 0.0) * 1000)

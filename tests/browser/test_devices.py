@@ -66,6 +66,24 @@ def test_an_online_device_says_until_when_it_counts_as_alive(visit: Visit, town:
     expect(page.locator("#week")).to_contain_text("100.0%")
 
 
+def test_a_fault_is_explained_from_its_beginning_to_the_next_deadline(visit: Visit, town: Town) -> None:
+    (faulty, *_) = (device for device, minutes in town.down.items() if minutes == 41)
+    page = visit(f"/devices/{faulty}", language="en")
+    steps = page.locator("#why .step").all_inner_texts()
+    assert "16:24:22" in steps[0]
+    assert "Fault" in steps[0]
+    assert "17:05:02" in steps[1]
+    assert "a heartbeat that reports a fault" in steps[1]
+    assert "Until then it counts as alive" in steps[2]
+    expect(page.locator("#heard .decides")).to_contain_text("sensor_blocked")
+
+
+def test_offline_after_a_blind_time_says_that_it_is_said_again(visit: Visit, town: Town) -> None:
+    (silent, *_) = (device for device, minutes in town.down.items() if minutes == 3_900)
+    page = visit(f"/devices/{silent}", language="en")
+    expect(page.locator("#why")).to_contain_text("offline is said again only after a whole timeout")
+
+
 def test_a_device_that_nobody_registered_is_a_clear_not_found(
     watched: Callable[[Server], Visit], server: Server
 ) -> None:
