@@ -165,7 +165,8 @@ def _fill_in(parts: Parts, choices: Choices, end_us: int, stop: threading.Event)
     from simulators.history import raw_beats
 
     fleet = _fleet(choices)
-    start_us = end_us - RAW_HOURS * HOUR_US
+    # Scaled time has as many times the heartbeats.
+    start_us = end_us - round(RAW_HOURS * HOUR_US / choices.time_scale)
     for batch in raw_beats(fleet, choices.seed, start_us, end_us, newest_first=True):
         if stop.wait(0.02):
             return

@@ -14,6 +14,7 @@ from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.opening import open_store
 from pulse.stores.relational.database import Database
+from pulse.stores.trust import ClockTrust
 
 log = logs.get(__name__)
 
@@ -45,9 +46,10 @@ def opened(settings: Settings) -> Iterator[Parts]:
     db = Database(settings.relational_url())
     db.open()
     with contextlib.closing(db):
-        store = open_store(settings)
+        clock = SystemClock()
+        store = open_store(settings, clock_trusted=ClockTrust(db, clock))
         with contextlib.closing(store):
-            yield Parts(settings, db, store, SystemClock())
+            yield Parts(settings, db, store, clock)
 
 
 def stop_on_signals() -> threading.Event:
