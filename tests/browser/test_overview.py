@@ -75,7 +75,7 @@ def test_the_chart_draws_the_published_values_of_either_period(visit: Visit) -> 
     chart = page.locator("#chart")
     expect(chart.locator("canvas")).to_have_count(1)
     day = chart.get_attribute("aria-label") or ""
-    assert day.startswith("From 11/22, 17:")
+    assert day.startswith("From 11-22 17:")
     page.click("[data-hours='168']")
     expect(chart).not_to_have_attribute("aria-label", day)
     expect(page.locator("[data-hours='168']")).to_have_attribute("aria-pressed", "true")

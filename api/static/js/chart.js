@@ -3,7 +3,7 @@
 const chart = document.getElementById("chart");
 const none = document.getElementById("chart-none");
 const HOUR_MS = 3_600_000;
-const STEPS_S = { 24: 300, 168: 1800 };
+const STEPS_S = { 24: 300, 168: 900 };
 const LEAST_GAP_MS = 20_000;
 const REFERENCE = 95;
 
@@ -13,15 +13,19 @@ let points = [];
 let last = 0;
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const zone = chart.dataset.zone;
-const language = document.documentElement.lang;
-const format = (options) => {
-  const maker = new Intl.DateTimeFormat(language, { timeZone: zone, hourCycle: "h23", ...options });
-  return (ms) => maker.format(new Date(ms));
-};
-const clock = format({ hour: "2-digit", minute: "2-digit" });
-const day = format({ month: "2-digit", day: "2-digit" });
-const moment = format({ month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
+const maker = new Intl.DateTimeFormat("en", {
+  timeZone: chart.dataset.zone,
+  hourCycle: "h23",
+  month: "2-digit",
+  day: "2-digit",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+const told = (ms) => Object.fromEntries(maker.formatToParts(new Date(ms)).map(({ type, value }) => [type, value]));
+// As the rest of the page writes times: 11-23 17:05.
+const clock = (ms) => `${told(ms).hour}:${told(ms).minute}`;
+const day = (ms) => `${told(ms).month}-${told(ms).day}`;
+const moment = (ms) => `${day(ms)} ${clock(ms)}`;
 
 // The server's clock says what now is; the reader's may be wrong.
 const now = () => Date.parse(document.getElementById("notices").dataset.at);
@@ -58,6 +62,18 @@ function withGaps(values) {
     before = at;
   }
   return out;
+}
+
+function unknownTimes(rows, to) {
+  const times = [];
+  rows.forEach(([at, , , point], index) => {
+    if (!point?.unknown) return;
+    const until = rows[index + 1]?.[0] ?? Math.min(to, at + STEPS_S[hours] * 1000);
+    const before = times[times.length - 1];
+    if (before?.[1].xAxis === at) before[1].xAxis = until;
+    else times.push([{ xAxis: at }, { xAxis: until }]);
+  });
+  return times;
 }
 
 function draw(to) {
@@ -115,7 +131,8 @@ function draw(to) {
           symbolSize: 5,
           data: rows,
           encode: { x: 0, y: 1 },
-          lineStyle: { color: accent, width: 2 },
+          step: "end", // a value stands until the next one
+          lineStyle: { color: accent, width: hours === 24 ? 2 : 1.5 },
           itemStyle: { color: accent },
           areaStyle: { color: accent, opacity: 0.07, origin: "start" },
           z: 3,
@@ -124,7 +141,13 @@ function draw(to) {
             symbol: "none",
             data: floor < REFERENCE ? [{ yAxis: REFERENCE }] : [],
             lineStyle: { color: style("--line-2"), type: [4, 4] },
-            label: { show: false },
+            label: { ...text, position: "insideStartTop", formatter: chart.dataset.marks },
+          },
+          // Seen even where the range is narrower than the line.
+          markArea: {
+            silent: true,
+            data: unknownTimes(rows, to),
+            itemStyle: { color: style("--unknown"), opacity: 0.22 },
           },
         },
         {
@@ -135,7 +158,9 @@ function draw(to) {
           silent: true,
           data: rows,
           encode: { x: 0, y: 2 },
+          step: "end",
           lineStyle: { width: 0 },
+          itemStyle: { opacity: 0 },
           areaStyle: { color: style("--unknown"), opacity: 0.45 },
         },
       ],
