@@ -55,7 +55,7 @@ def same_answers(world: World, engine: Engine, kept: Kept, until: int) -> None:
             assert states_of(world, device, stored, known_at) == replayed, known_at
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(worlds(), st.data())
 def test_engine_equals_replay_for_every_known_at_in_any_order_of_processing(
     world: World, data: st.DataObject
@@ -70,7 +70,7 @@ def test_engine_equals_replay_for_every_known_at_in_any_order_of_processing(
     same_answers(world, engine, kept, HORIZON)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds(), st.data())
 def test_live_states_are_those_of_the_readable_rule(world: World, data: st.DataObject) -> None:
     """Messages in order of observation, sweeps in between: at every sweep each device has its state."""

@@ -20,7 +20,7 @@ def agrees_with_replay(live: Live) -> None:
         assert stored == replayed_states(world, device, live.now), (live.now, device)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(worlds(), st.data())
 def test_stored_rows_say_at_every_moment_what_replay_says(world: World, data: st.DataObject) -> None:
     """Rows alone, without the engine's memory: at once, and of every earlier moment whenever asked."""
@@ -38,7 +38,7 @@ def test_stored_rows_say_at_every_moment_what_replay_says(world: World, data: st
             assert said == replayed_states(world, device, known_at), known_at
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(worlds(), st.data())
 def test_restarts_at_any_moment_change_nothing(world: World, data: st.DataObject) -> None:
     live = Live(world)
@@ -56,7 +56,7 @@ def test_restarts_at_any_moment_change_nothing(world: World, data: st.DataObject
             assert said == replayed_states(world, device, known_at), known_at
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(worlds())
 def test_transitions_tell_the_states_of_the_replay(world: World) -> None:
     """Looked at in every instant, each transition is the state of its own time, as known when it is told."""

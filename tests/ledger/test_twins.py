@@ -108,7 +108,7 @@ def evidence_lists(draw: st.DrawFn, *, changing: bool) -> tuple[Device, list[Pie
     return device, found
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(evidence_lists(changing=True))
 def test_a_history_of_runs_tells_what_was_known_at_every_time(case: tuple[Device, list[Piece]]) -> None:
     device, evidence = case
@@ -148,7 +148,7 @@ def test_late_evidence_corrects_a_stretch_that_was_itself_learnt_in_two_parts() 
     ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(evidence_lists(changing=True))
 def test_appending_to_the_tail_is_adding_to_the_history(case: tuple[Device, list[Piece]]) -> None:
     device, evidence = case
@@ -171,7 +171,7 @@ def test_appending_to_the_tail_is_adding_to_the_history(case: tuple[Device, list
         assert sorted(rows.values()) == history.runs()
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(evidence_lists(changing=True), st.data())
 def test_splicing_a_rebuilt_stretch_in_gives_the_whole_history(
     case: tuple[Device, list[Piece]], data: st.DataObject
