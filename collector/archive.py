@@ -14,7 +14,7 @@ WINDOW_MESSAGES = 200_000
 
 
 class Archive:
-    """Implements `pulse.ledger.engine.Archive` for the ledger's thread.
+    """Implements `pulse.ledger.outcome.Archive` for the ledger's thread.
 
     The last messages are kept in memory, so that a message that is late by minutes needs no store; what
     reaches further back can be answered once the telemetry store has everything older than the window.
@@ -77,7 +77,7 @@ class Archive:
         return self._store_answers() and self._spool.mark(STORED) >= oldest
 
     def messages(self, device: str, from_us: int, to_us: int) -> Sequence[Message]:
-        """See `pulse.ledger.engine.Archive`."""
+        """See `pulse.ledger.outcome.Archive`."""
         recent = [
             message
             for message in self._by_device.get(device, ())
@@ -91,6 +91,6 @@ class Archive:
         return [known[order] for order in sorted(known)]
 
     def runs(self, device: str, from_us: int) -> Sequence[Run]:
-        """See `pulse.ledger.engine.Archive`."""
+        """See `pulse.ledger.outcome.Archive`."""
         with self._db.read() as connection:
             return intervals.ever(connection, device, max(from_us, EVER))

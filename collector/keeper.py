@@ -22,8 +22,9 @@ from collector.steady import SteadyClock
 from pulse import logs
 from pulse.clock import MINUTE_US, SECOND_US, to_iso
 from pulse.errors import PulseError, StoreUnavailable
-from pulse.ledger.engine import Engine, Outcome
+from pulse.ledger.engine import Engine
 from pulse.ledger.model import Blind, Device
+from pulse.ledger.outcome import Outcome
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore

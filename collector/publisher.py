@@ -8,8 +8,8 @@ import msgspec
 from collector.mqtt import Link
 from pulse.clock import to_iso
 from pulse.indicators.present import described
-from pulse.ledger.engine import Status, Transition
 from pulse.ledger.model import EVER
+from pulse.ledger.outcome import Status, Transition
 from pulse.ledger.rates import Figures
 
 INDICATOR = "online-rate"

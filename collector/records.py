@@ -10,8 +10,8 @@ from collector.coverage import Action, Open, Proved, Record, SetStart, Shut
 from collector.publisher import indicator_body
 from collector.recovery import Books, Proof
 from pulse.clock import to_iso
-from pulse.ledger.engine import Outcome, Rebuilt, Transition
 from pulse.ledger.model import FOREVER, Blind, Device, Run, Scope
+from pulse.ledger.outcome import Outcome, Rebuilt, Transition
 from pulse.ledger.rates import Figures
 from pulse.messages import Message, Quarantined
 from pulse.stores.relational import coverage, events, intervals, quarantine, registry

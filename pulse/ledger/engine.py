@@ -7,16 +7,12 @@ message received before `now` has to be applied.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
 
-import msgspec
 import numpy as np
 
-from pulse.errors import BadInput
 from pulse.ledger.columns import (
     ABSENT,
     NOTHING,
-    Flags,
     HeardColumns,
     Ints,
     PieceColumns,
@@ -37,78 +33,16 @@ from pulse.ledger.model import (
     State,
     known_blinds,
 )
+from pulse.ledger.outcome import Archive, Outcome, Rebuilt, Status, Transition
 from pulse.ledger.rates import Figures
 from pulse.ledger.runs import history_of, spliced
 from pulse.ledger.tail import NeedsArchive, Tail, appended
+from pulse.ledger.tails import WORDS, Tails
 from pulse.ledger.terms import TermsColumns
 from pulse.ledger.watch import NORMAL, Accounting, Groups, Hearing
 from pulse.messages import Message
 
-_WORDS = list(Evidence)
 _STATES = list(State)
-
-
-class Archive(Protocol):
-    """What was kept of the past; asked only for a message that reaches back behind its device's last run."""
-
-    def messages(self, device: str, from_us: int, to_us: int) -> Sequence[Message]:
-        """Every message of the device applied in earlier calls with its reception or measured time in
-        `[from_us, to_us)`; more does no harm."""
-        ...
-
-    def runs(self, device: str, from_us: int) -> Sequence[Run]:
-        """Every run of the device ever handed out that ends after `from_us`, superseded ones too."""
-        ...
-
-
-class Transition(NamedTuple):
-    """A device's accounted state changed at `at` (valid time)."""
-
-    device: str
-    at: int
-    before: State
-    after: State
-    cause: str
-
-
-class Rebuilt(NamedTuple):
-    """Of `device`, every run that ends after `cut` is replaced by `runs`."""
-
-    device: str
-    cut: int
-    runs: list[Run]
-
-
-class Outcome(NamedTuple):
-    """What to keep of a step: `rebuilt` first, then `runs` (by device, start, recorded and since).
-
-    A run of a device that lives on has the end `FOREVER`; it is handed out again when it ends.
-    """
-
-    runs: list[tuple[str, Run]]
-    rebuilt: list[Rebuilt]
-    transitions: list[Transition]
-
-
-class Status(NamedTuple):
-    """One device as the engine sees it now."""
-
-    state: State
-    since: int
-    tail: Tail | None
-
-
-class _Saved(msgspec.Struct, array_like=True):
-    version: int
-    devices: list[str]
-    columns: dict[str, bytes]
-
-
-_SNAPSHOT_VERSION = 2
-_KEPT = (
-    "evidence", "start", "since", "end", "recorded", "last_at", "observed", "order", "state", "changed",
-    "open",
-)  # fmt: skip
 
 
 class Engine:
@@ -130,7 +64,7 @@ class Engine:
         self._backlog_lateness = backlog_lateness
         self._slot_width = slot_width
         self._coverage: tuple[int | None, Sequence[Blind]] = (start, blinds)
-        self._columns: dict[str, Ints] = _blank(0)
+        self._tails = Tails(0)
         self._devices: Sequence[Device] = ()
         self._position: dict[str, int] = {}
         self._presence: Ints = np.empty(0, dtype=np.int64)
@@ -176,7 +110,7 @@ class Engine:
             return outcome
         proved = proved.take(np.lexsort((proved.at, proved.order, proved.observed, proved.device)))
         first = np.flatnonzero(np.append(True, proved.device[1:] != proved.device[:-1]))
-        simple = self._extend(proved, first)
+        simple = self._tails.extend(proved, first, self._terms)
         last = np.append(first[1:], len(proved.device))
         for begin, until, done in zip(first.tolist(), last.tolist(), simple.tolist(), strict=True):
             if not done:
@@ -190,7 +124,7 @@ class Engine:
         while True:
             due, at = self._deadlines.pop(min(now, self._edge))
             if len(due):
-                self._close(due[self._columns["end"][due] <= at], outcome)
+                self._close(due[self._tails.columns["end"][due] <= at], outcome)
                 self._change(due, at, at, outcome)
                 self._set_due(due, at)
             elif self._edge <= now:
@@ -205,14 +139,14 @@ class Engine:
         position = self._position.get(device)
         if position is None:
             return None
-        columns = self._columns
+        columns = self._tails.columns
         return Status(
-            _STATES[columns["state"][position]], int(columns["changed"][position]), self._tail(position)
+            _STATES[columns["state"][position]], int(columns["changed"][position]), self._tails.get(position)
         )
 
     def counts(self) -> dict[tuple[str, str], Figures]:
         """The figures of this moment by (community, kind); their sum is the whole."""
-        groups, state = self._groups, self._columns["state"]
+        groups, state = self._groups, self._tails.columns["state"]
         kinds, states = len(groups.kinds), len(_STATES)
         cell = groups.community * kinds + groups.kind
         cells = len(groups.communities) * kinds
@@ -229,8 +163,7 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """The state as bytes that `restore` takes."""
-        kept = {name: self._columns[name].tobytes() for name in _KEPT}
-        return msgspec.msgpack.encode(_Saved(_SNAPSHOT_VERSION, [d.id for d in self._devices], kept))
+        return self._tails.packed([d.id for d in self._devices])
 
     def restore(self, snapshot: bytes, now: int) -> None:
         """Take the state of a snapshot for the devices that are still registered.
@@ -238,27 +171,11 @@ class Engine:
         `now` is the time that the engine of the snapshot had been swept to, and that this one was made at.
         Raises `BadInput` if it is none of ours; then nothing has changed.
         """
-        try:
-            saved = msgspec.msgpack.decode(snapshot, type=_Saved)
-        except msgspec.DecodeError as error:
-            raise BadInput(f"not a snapshot of the ledger: {error}") from error
-        if saved.version != _SNAPSHOT_VERSION:
-            raise BadInput(f"a snapshot of version {saved.version}; this program reads {_SNAPSHOT_VERSION}")
-        try:
-            kept = {name: np.frombuffer(saved.columns[name], dtype=np.int64) for name in _KEPT}
-        except (KeyError, ValueError) as error:
-            raise BadInput(f"not a snapshot of the ledger: {error}") from error
-        if any(len(column) != len(saved.devices) for column in kept.values()):
-            raise BadInput("not a snapshot of the ledger: its columns are of different lengths")
-        there = [(self._position[d], i) for i, d in enumerate(saved.devices) if d in self._position]
-        here = np.array([h for h, _ in there], dtype=np.int64)
-        old = np.array([o for _, o in there], dtype=np.int64)
-        for name in _KEPT:
-            self._columns[name][here] = kept[name][old]
+        self._tails.unpack(snapshot, self._position)
         self._deadlines = Deadlines(len(self._devices), self._slot_width)
         # A deadline that passed while nobody looked is due at its own time, not now.
-        unnoticed = (self._columns["open"] == 1) & (self._columns["end"] <= now)
-        began = np.where(unnoticed, self._columns["end"] - 1, now)
+        unnoticed = (self._tails.columns["open"] == 1) & (self._tails.columns["end"] <= now)
+        began = np.where(unnoticed, self._tails.columns["end"] - 1, now)
         self._set_due(self._everyone, began)
         self._presence = self._presence_at(began)
 
@@ -269,26 +186,25 @@ class Engine:
         run goes on.
         """
         position = self._position[device]
-        self._put_tail(position, tail)
+        self._tails.put(position, tail)
         one = np.array([position], dtype=np.int64)
         at = np.array([now], dtype=np.int64)
-        self._columns["open"][position] = int(is_open)
+        self._tails.columns["open"][position] = int(is_open)
         self._change(one, at, at, Outcome([], [], []))
         self._set_due(one, at)
 
     # The steps.
 
     def _take_registry(self, devices: Sequence[Device], maintenance: Sequence[Maintenance], now: int) -> None:
-        old, old_columns = self._position, self._columns
+        old, old_tails = self._position, self._tails
         self._devices = devices
         self._position = {d.id: i for i, d in enumerate(devices)}
-        self._columns = _blank(len(devices))
+        self._tails = Tails(len(devices))
         old_over, self._over = self._over, np.full(len(devices), NORMAL, dtype=np.int64)
         stay = [(i, old[d.id]) for i, d in enumerate(devices) if d.id in old]
         if stay:
             here, there = (np.array(side, dtype=np.int64) for side in zip(*stay, strict=True))
-            for name, column in old_columns.items():
-                self._columns[name][here] = column[there]
+            self._tails.take(here, old_tails, there)
             self._over[here] = old_over[there]
         self._terms = TermsColumns(devices)
         self._groups = Groups(devices)
@@ -307,7 +223,7 @@ class Engine:
         """Judge every device anew."""
         at = np.full(len(self._devices), now, dtype=np.int64)
         over = self._accounting.at(now)
-        self._columns["normal_since"][(over == NORMAL) & (self._over != NORMAL)] = now
+        self._tails.columns["normal_since"][(over == NORMAL) & (self._over != NORMAL)] = now
         self._over = over
         self._edge = self._accounting.next_edge(now)
         self._timeout = self._terms.timeout(self._everyone, at)
@@ -330,62 +246,28 @@ class Engine:
             device, evidence, observed, measured, retained.astype(bool), queued.astype(bool), order
         )
 
-    def _extend(self, proved: PieceColumns, first: Ints) -> Flags:
-        """Prolong, in one go, the runs of all devices whose new evidence only says "still the same".
-
-        `proved` is by device in order of knowing, `first` where each device begins. Says for which
-        devices it was enough. The conditions are those of `tail.appended` for a run that continues in place.
-        """
-        columns, device = self._columns, proved.device
-        deadline = proved.at + self._terms.timeout(device, proved.at)
-        begins = np.zeros(len(device), dtype=bool)
-        begins[first] = True
-        at_before = np.where(begins, columns["last_at"][device], np.roll(proved.at, 1))
-        end_before = np.where(begins, columns["end"][device], np.roll(deadline, 1))
-        same = (
-            (proved.evidence == columns["evidence"][device])
-            & (proved.evidence != Evidence.OFFLINE)
-            & (proved.at >= at_before)
-            & (proved.at <= end_before)
-            & (proved.observed <= end_before)
-            & self._terms.single[device]
-            & (columns["open"][device] == 1)
-        )
-        fresh = (proved.observed > columns["observed"][device]) | (
-            (proved.observed == columns["observed"][device]) & (proved.order >= columns["order"][device])
-        )
-        simple = np.logical_and.reduceat(same & fresh, first)
-        last = np.append(first[1:], len(device)) - 1
-        chosen = last[simple]
-        positions = device[chosen]
-        columns["last_at"][positions] = proved.at[chosen]
-        columns["observed"][positions] = proved.observed[chosen]
-        columns["order"][positions] = proved.order[chosen]
-        columns["end"][positions] = deadline[chosen]
-        return simple
-
     def _take(self, own: PieceColumns, messages: Sequence[Message], outcome: Outcome) -> None:
         """Take one device's evidence piece by piece; what reaches back goes the long way, as a whole."""
         position = int(own.device[0])
-        device, tail = self._devices[position], self._tail(position)
+        device, tail = self._devices[position], self._tails.get(position)
         changed: list[Run] = []
         shown: list[tuple[int, State]] = []
         columns = (own.at.tolist(), own.observed.tolist(), own.order.tolist(), own.evidence.tolist())
         try:
             for at, observed, order, evidence in zip(*columns, strict=True):
-                step = appended(device, tail, Piece(at, observed, order, _WORDS[evidence]))
+                step = appended(device, tail, Piece(at, observed, order, WORDS[evidence]))
                 tail = step.tail
                 changed.extend(step.changed)
                 if step.changed and tail.run.start == at:
-                    shown.append((at, _SAID[_WORDS[evidence]]))
+                    shown.append((at, _SAID[WORDS[evidence]]))
         except NeedsArchive:
             self._rebuild(position, int(own.at.min()), messages, outcome)
             return
         if tail is None:
             return
-        reopened = not self._columns["open"][position] and not changed
-        self._put_tail(position, tail)
-        self._columns["open"][position] = 1
+        reopened = not self._tails.columns["open"][position] and not changed
+        self._tails.put(position, tail)
+        self._tails.columns["open"][position] = 1
         rows = {(r.start, r.recorded, r.since): r for r in changed}
         if reopened or (tail.run.start, tail.run.recorded, tail.run.since) in rows:
             rows[tail.run.start, tail.run.recorded, tail.run.since] = tail.run._replace(end=FOREVER)
@@ -393,7 +275,7 @@ class Engine:
         if self._over[position] == NORMAL:
             # Flips within the batch; the last one is judged with everything else.
             for at, state in shown[:-1]:
-                if at >= self._columns["normal_since"][position]:
+                if at >= self._tails.columns["normal_since"][position]:
                     self._show(position, at, state, outcome)
 
     def _rebuild(self, position: int, cut: int, messages: Sequence[Message], outcome: Outcome) -> None:
@@ -407,7 +289,7 @@ class Engine:
             for piece in pieces(device, _as_heard(m), self._backlog_lateness)
             if piece.at >= reach
         }
-        tail = self._tail(position)
+        tail = self._tails.get(position)
         old = [
             tail.run if tail and _key(run) == _key(tail.run) and run.superseded == FOREVER else run
             for run in self._archive.runs(device.id, cut)
@@ -428,14 +310,14 @@ class Engine:
         observed, order = max(
             (latest.observed, latest.order), (tail.observed, tail.order) if tail else (EVER, -1)
         )
-        self._put_tail(position, Tail(current[-1], last.at, observed, order))
-        self._columns["open"][position] = 1
+        self._tails.put(position, Tail(current[-1], last.at, observed, order))
+        self._tails.columns["open"][position] = 1
         handed = [r._replace(end=FOREVER) if r is current[-1] else r for r in runs]
         outcome.rebuilt.append(Rebuilt(device.id, cut, handed))
 
     def _judge(self, positions: Ints, now: int, outcome: Outcome) -> None:
         """Judge devices after their evidence changed."""
-        columns = self._columns
+        columns = self._tails.columns
         self._close(positions[columns["end"][positions] <= now], outcome)
         at = np.full(len(positions), now, dtype=np.int64)
         since = np.maximum(self._begun(positions, at), columns["normal_since"][positions])
@@ -444,7 +326,7 @@ class Engine:
 
     def _begun(self, positions: Ints, at: Ints) -> Ints:
         """Since when the presence of devices at `at` has been what it is, as far as their last run tells."""
-        c = self._columns
+        c = self._tails.columns
         start, end, timeout = c["start"][positions], c["end"][positions], self._timeout[positions]
         deaf_until = self._hearing.deaf_until(positions, at)
         offline = c["evidence"][positions] == Evidence.OFFLINE
@@ -454,19 +336,19 @@ class Engine:
 
     def _close(self, positions: Ints, outcome: Outcome) -> None:
         """Hand out the runs that have ended at their deadline, once."""
-        columns = self._columns
+        columns = self._tails.columns
         ended = positions[
             (columns["open"][positions] == 1) & (columns["evidence"][positions] != Evidence.OFFLINE)
         ]
         columns["open"][ended] = 0
         for position in ended.tolist():
-            tail = self._tail(position)
+            tail = self._tails.get(position)
             if tail is not None:
                 outcome.runs.append((self._devices[position].id, tail.run))
 
     def _presence_at(self, at: Ints, positions: Ints | None = None) -> Ints:
         chosen = self._everyone if positions is None else positions
-        c = self._columns
+        c = self._tails.columns
         return presence_now(
             c["evidence"][chosen],
             c["since"][chosen],
@@ -482,30 +364,30 @@ class Engine:
         self._presence[positions] = presence
         over = self._over[positions]
         state = np.where(over == NORMAL, presence, over)
-        differs = state != self._columns["state"][positions]
+        differs = state != self._tails.columns["state"][positions]
         moved = zip(positions[differs].tolist(), when[differs].tolist(), state[differs].tolist(), strict=True)
         for position, moment, after in moved:
             self._show(position, moment, _STATES[after], outcome)
 
     def _show(self, position: int, at: int, after: State, outcome: Outcome) -> None:
-        before = _STATES[self._columns["state"][position]]
+        before = _STATES[self._tails.columns["state"][position]]
         if before is after:
             return
-        self._columns["state"][position] = after
-        self._columns["changed"][position] = at
+        self._tails.columns["state"][position] = after
+        self._tails.columns["changed"][position] = at
         cause = self._cause(position, after)
         outcome.transitions.append(Transition(self._devices[position].id, at, before, after, cause))
 
     def _cause(self, position: int, state: State) -> str:
         if state is State.OFFLINE:
-            evidence = self._columns["evidence"][position]
+            evidence = self._tails.columns["evidence"][position]
             if evidence == NOTHING:
                 return "never_heard"
             return "explicit_offline" if evidence == Evidence.OFFLINE else "deadline_passed"
         return _CAUSES[state]
 
     def _set_due(self, positions: Ints, at: Ints) -> None:
-        c = self._columns
+        c = self._tails.columns
         due = next_due(
             c["evidence"][positions],
             c["since"][positions],
@@ -518,29 +400,6 @@ class Engine:
         unended = (c["open"][positions] == 1) & (c["end"][positions] <= at)
         self._deadlines.set(positions, np.where(unended, at + 1, due))
 
-    # Columns and rows.
-
-    def _tail(self, position: int) -> Tail | None:
-        c = self._columns
-        if c["evidence"][position] == NOTHING:
-            return None
-        run = Run(
-            int(c["start"][position]),
-            int(c["end"][position]),
-            _WORDS[c["evidence"][position]],
-            int(c["since"][position]),
-            int(c["recorded"][position]),
-        )
-        return Tail(run, int(c["last_at"][position]), int(c["observed"][position]), int(c["order"][position]))
-
-    def _put_tail(self, position: int, tail: Tail) -> None:
-        run, c = tail.run, self._columns
-        c["evidence"][position] = run.evidence
-        c["start"][position], c["end"][position] = run.start, run.end
-        c["since"][position], c["recorded"][position] = run.since, run.recorded
-        c["last_at"][position] = tail.last_at
-        c["observed"][position], c["order"][position] = tail.observed, tail.order
-
 
 _SAID = {Evidence.BEAT: State.ONLINE, Evidence.FAULT: State.FAULT, Evidence.OFFLINE: State.OFFLINE}
 _CAUSES = {
@@ -551,15 +410,6 @@ _CAUSES = {
     State.NOT_COMMISSIONED: "not_commissioned",
     State.RETIRED: "retired",
 }
-
-
-def _blank(count: int) -> dict[str, Ints]:
-    columns = {name: np.full(count, ABSENT, dtype=np.int64) for name in (*_KEPT, "normal_since")}
-    columns["evidence"][:] = NOTHING
-    columns["state"][:] = State.UNKNOWN
-    columns["order"][:] = -1
-    columns["open"][:] = 0
-    return columns
 
 
 def _key(run: Run) -> tuple[int, int, int]:

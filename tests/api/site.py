@@ -14,8 +14,9 @@ from api.context import Context
 from pulse import settings
 from pulse.clock import SECOND_US
 from pulse.indicators.online_rate import OnlineRate
-from pulse.ledger.engine import Engine, Outcome
+from pulse.ledger.engine import Engine
 from pulse.ledger.model import EVER, Blind, Run
+from pulse.ledger.outcome import Outcome
 from pulse.messages import Channel, Evidence, Message
 from pulse.registry.model import Community, DeviceRecord, Kind
 from pulse.stores.relational import coverage, intervals, registry

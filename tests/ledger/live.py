@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from pulse.ledger.answer import Stretch, timeline
-from pulse.ledger.engine import Engine, Outcome, Transition
+from pulse.ledger.engine import Engine
 from pulse.ledger.model import FOREVER, Blind, Device, Maintenance, Run, State
+from pulse.ledger.outcome import Outcome, Transition
 from pulse.ledger.presence import accounted, presence_at
 from pulse.ledger.replay import Known
 from pulse.ledger.runs import known_runs, runs_known
