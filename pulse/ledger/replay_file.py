@@ -6,7 +6,7 @@ so that every sum is exact; an answer is printed as the nearest double.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, localcontext
 from fractions import Fraction
 from typing import Any
 
@@ -52,6 +52,14 @@ class _ExactLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     queued: bool = False
 
 
+class _MicroLine(_WholeLine, forbid_unknown_fields=True, gc=False):
+    """One message with times in whole microseconds."""
+
+
+_AnyLine = Line | _WholeLine | _ExactLine
+
+_MICROS = 10**6
+
 _QUOTED_TIME = re.compile(rb'_at"\s*:\s*"')
 """A decimal in quotes is a string, which the decoder of decimals would take for a number."""
 
@@ -87,23 +95,49 @@ def replay(raw: bytes) -> list[dict[str, Any]]:
     return _Replay(document, lines).answers()
 
 
-def _lines(raw: bytes) -> Sequence[_WholeLine | _ExactLine]:
+def _lines(raw: bytes) -> Sequence[_AnyLine]:
     """The messages, the fast way. Raises `msgspec.ValidationError` if there is anything odd about them."""
-    lines: Sequence[_WholeLine | _ExactLine]
+    lines: Sequence[_AnyLine]
     try:
         lines = msgspec.json.decode(raw, type=list[_WholeLine])
     except msgspec.ValidationError:
         if _QUOTED_TIME.search(raw):
             raise
-        lines = msgspec.json.decode(raw, type=list[_ExactLine])
-        if not all(form.is_in_range(Decimal(t)) for m in lines for t in (m.observed_at, m.measured_at) if t):
+        exact = msgspec.json.decode(raw, type=list[_ExactLine])
+        lines = _in_microseconds(exact) or exact
+        if lines is exact and not all(
+            form.is_in_range(t) for m in exact for t in (m.observed_at, m.measured_at) if t
+        ):
             raise
     if any(line.kind not in _WORDS for line in lines):
         raise msgspec.ValidationError
     return lines
 
 
-_AnyLine = Line | _WholeLine | _ExactLine
+def _in_microseconds(lines: Sequence[_ExactLine]) -> list[_MicroLine] | None:
+    """The lines with times as integers, if none is finer than a microsecond or too large for a column."""
+
+    def whole(time: Decimal) -> int:
+        micro = time * _MICROS
+        if not -_COLUMN_LIMIT < micro < _COLUMN_LIMIT or (number := int(micro)) != micro:
+            raise ArithmeticError
+        return number
+
+    try:
+        with localcontext(Context(prec=60, traps=[Inexact])):
+            return [
+                _MicroLine(
+                    m.device,
+                    m.kind,
+                    whole(m.observed_at),
+                    None if m.measured_at is None else whole(m.measured_at),
+                    m.retained,
+                    m.queued,
+                )
+                for m in lines
+            ]
+    except ArithmeticError:
+        return None
 
 
 class _Replay:
@@ -111,6 +145,8 @@ class _Replay:
 
     def __init__(self, document: dict[str, Any], lines: Sequence[_AnyLine]) -> None:
         self._lines = lines
+        self._are_micro = bool(lines) and isinstance(lines[0], _MicroLine)
+        self._are_whole = bool(lines) and isinstance(lines[0], _WholeLine)
         member(document, "", "why", form.a_text, "")
         for i, expected in enumerate(member(document, "", "expected", form.a_list, [])):
             form.an_answer(expected, f"expected[{i}]")
@@ -224,6 +260,10 @@ class _Replay:
                         yield value
         yield self._start
         yield self._lateness
+        if not self._are_whole:
+            yield from self._line_times()
+
+    def _line_times(self) -> Iterator[Seconds]:
         for line in self._lines:
             yield line.observed_at
             if line.measured_at is not None:
@@ -231,13 +271,20 @@ class _Replay:
 
     def _find_scale(self) -> tuple[int, Context]:
         """The least power of ten that makes every time whole, and a context that rounds none of them."""
-        digits = max((form.fineness(t) for t in self._all_times() if isinstance(t, Decimal)), default=0)
+        least = 6 if self._are_micro else 0
+        digits = max((form.fineness(t) for t in self._all_times() if isinstance(t, Decimal)), default=least)
+        digits = max(digits, least)
         return 10**digits, Context(prec=digits + 1000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
     def _scaled(self, time: Seconds) -> int:
         if isinstance(time, int):
             return time * self._scale
         return int(self._exact.multiply(time, self._scale)) if time else 0
+
+    def _line_scaled(self, time: Seconds) -> int:
+        if self._are_micro:
+            return int(time) * (self._scale // _MICROS)
+        return self._scaled(time)
 
     def _or(self, time: Seconds | None, otherwise: int) -> int:
         return otherwise if time is None else self._scaled(time)
@@ -246,6 +293,9 @@ class _Replay:
 
     def answers(self) -> list[dict[str, Any]]:
         extent = max(abs(self._scaled(time)) for time in self._all_times())
+        if self._are_whole:
+            furthest = max(abs(self._line_scaled(time)) for time in self._line_times())
+            extent = max(extent, furthest)
         fits = extent < _COLUMN_LIMIT
         forever = FOREVER if fits else (extent + 1) << 4
         books = self._books(forever)
@@ -310,8 +360,8 @@ class _Replay:
 
     def _heard(self) -> Iterator[tuple[int, Heard]]:
         for order, line in enumerate(self._lines):
-            measured = None if line.measured_at is None else self._scaled(line.measured_at)
-            observed = self._scaled(line.observed_at)
+            measured = None if line.measured_at is None else self._line_scaled(line.measured_at)
+            observed = self._line_scaled(line.observed_at)
             yield (
                 self._position[line.device],
                 Heard(_WORDS[line.kind], observed, measured, line.retained, line.queued, order),
@@ -321,7 +371,7 @@ class _Replay:
         def column(of: Callable[[_AnyLine], int]) -> Ints:
             return np.fromiter(map(of, self._lines), dtype=np.int64, count=len(self._lines))
 
-        position, scaled = self._position, self._scaled
+        position, scaled = self._position, self._line_scaled
         return HeardColumns(
             device=column(lambda m: position[m.device]),
             evidence=column(lambda m: _WORDS[m.kind]),
