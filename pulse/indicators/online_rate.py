@@ -84,8 +84,7 @@ class OnlineRate:
 
     def period(self, from_us: int, to_us: int, known_us: int | None = None) -> dict[str, Any]:
         """The rate over `[from_us, to_us)` in device-seconds, as known at `known_us`. Raises `BadInput`."""
-        if from_us >= to_us:
-            raise BadInput("起始须早于结束 / from must be before to", where="from")
+        _check_period(from_us, to_us)
         _, as_of = self._library.moment(to_us)
         known = self._knowledge(to_us, known_us, as_of)
         return self._answer(self.figures(from_us, to_us, known), from_us, to_us, known)
@@ -118,7 +117,7 @@ class OnlineRate:
         known = self._knowledge(at, known_us, as_of)
         opened = self._library.open(at, at + 1, known, [])
         last = self._library.last_runs(at, known)
-        return [_status(device, last.get(device.id), opened, at) for device in opened.books.devices]
+        return [self._status(d, last.get(d.id), opened, at, as_of) for d in opened.books.devices]
 
     def device(self, device: str, at_us: int | None = None, known_us: int | None = None) -> DeviceStatus:
         """One device at one moment. Raises `NotFound`."""
@@ -126,12 +125,16 @@ class OnlineRate:
         known = self._knowledge(at, known_us, as_of)
         opened = self._library.open(at, at + 1, known, [])
         last = self._library.last_runs(at, known, [device])
-        return _status(_registered(opened, device), last.get(device), opened, at)
+        return self._status(_registered(opened, device), last.get(device), opened, at, as_of)
 
     def timeline(
         self, device: str, from_us: int, to_us: int, known_us: int | None = None
     ) -> list[StateInterval]:
-        """The states of one device through `[from_us, to_us)`; they fill the period. Raises `NotFound`."""
+        """The states of one device through `[from_us, to_us)`; they fill the period.
+
+        Raises `NotFound` and `BadInput`.
+        """
+        _check_period(from_us, to_us)
         _, as_of = self._library.moment(to_us)
         known = self._knowledge(to_us, known_us, as_of)
         opened = self._library.open(from_us, to_us, known, [device])
@@ -139,6 +142,50 @@ class OnlineRate:
             _registered(opened, device), opened.runs.get(device, ()), opened, from_us, to_us
         )
         return [StateInterval(s.state.slug, s.start, s.end) for s in stretches]
+
+    def _status(self, device: Device, run: Run | None, opened: Opened, at: int, as_of: AsOf) -> DeviceStatus:
+        last = self._last_stretch(device, run, opened, at)
+        evidence = deadline = None
+        # Behind a stale watermark a run ends where the writing did, which is nobody's deadline.
+        cut = as_of.blind_since_us if as_of.stale else None
+        if run is not None and run.evidence is Evidence.OFFLINE:
+            evidence = run.since
+        elif run is not None and run.end <= at and run.end != cut:
+            deadline = run.end
+            evidence = _last_beat(device, run)
+        seen = EVER < last.start < FOREVER and last.state is not State.NOT_COMMISSIONED
+        return DeviceStatus(
+            device.id,
+            device.community,
+            device.kind,
+            last.state.slug,
+            last.start if seen else None,
+            _cause(device, run, last.state, opened, at),
+            evidence,
+            deadline,
+        )
+
+    def _last_stretch(self, device: Device, run: Run | None, opened: Opened, at: int) -> Stretch:
+        """The state at `at` with its beginning, which may lie before the last run."""
+        served = min(device.commissioned, at)
+        if run is None:
+            return _timeline(device, (), opened, served, at + 1)[-1]
+        runs = [run]
+        last = _timeline(device, runs, opened, run.start, at + 1)[-1]
+        if last.state in {State.RETIRED, State.EXCLUDED}:
+            windows = opened.known.maintenance(device)
+            begin = min([served, *(window.start for window in windows)])
+            return _timeline(device, (), opened, begin, at + 1)[-1]
+        for _ in range(_MOST_RUNS_BACK):
+            if last.start > runs[0].start or not _may_be_older(runs[0]):
+                break
+            found = self._library.last_runs(runs[0].start - 1, opened.known.known_at, [device.id])
+            runs[:0] = found.values()
+            begin = runs[0].start if found else min(served, runs[0].start)
+            last = _timeline(device, runs, opened, begin, at + 1)[-1]
+            if not found:
+                break
+        return last
 
     def _knowledge(self, at: int, known_us: int | None, as_of: AsOf) -> int:
         if known_us is None:
@@ -163,6 +210,21 @@ class OnlineRate:
         }
 
 
+_MOST_RUNS_BACK = 100
+"""How many runs the beginning of a state is looked for; one that says goodbye once more begins each."""
+
+
+def _may_be_older(run: Run) -> bool:
+    """Whether the state that a run gives may have begun before it: silence became a goodbye, or the run goes
+    on from one that was known earlier."""
+    return run.evidence is Evidence.OFFLINE or run.since < run.start
+
+
+def _check_period(from_us: int, to_us: int) -> None:
+    if from_us >= to_us:
+        raise BadInput("起始须早于结束 / from must be before to", where="from")
+
+
 def _registered(opened: Opened, device: str) -> Device:
     for candidate in opened.books.devices:
         if candidate.id == device:
@@ -174,24 +236,6 @@ def _timeline(device: Device, runs: Sequence[Run], opened: Opened, start: int, e
     known = opened.known
     listening, windows = known.listening(device), known.maintenance(device)
     return timeline(device, runs, listening, windows, start, end, known.known_at)
-
-
-def _status(device: Device, run: Run | None, opened: Opened, at: int) -> DeviceStatus:
-    """The state at `at`, followed back to where it began as far as the last run tells."""
-    begin = min(run.start if run is not None else max(device.commissioned, opened.books.start), at)
-    last = _timeline(device, [run] if run is not None else [], opened, begin, at + 1)[-1]
-    silent = run is not None and run.end <= at
-    evidence = deadline = None
-    if run is not None and run.evidence is Evidence.OFFLINE:
-        evidence = run.since
-    elif run is not None and silent:
-        deadline = run.end
-        evidence = _last_beat(device, run)
-    began = last.start if EVER < last.start < FOREVER else None
-    cause = _cause(device, run, last.state, opened, at)
-    return DeviceStatus(
-        device.id, device.community, device.kind, last.state.slug, began, cause, evidence, deadline
-    )
 
 
 def _last_beat(device: Device, run: Run) -> int:

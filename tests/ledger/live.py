@@ -94,15 +94,15 @@ class Live:
     What the engine is told of a moment is what was known then: entries and terms of the future are hidden.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, kept: Kept | None = None, *, begin: int = -1) -> None:
         self.world = world
-        self.kept = Kept()
-        self.now = -1
+        self.kept = kept or Kept()
+        self.now = begin
         self._waiting = sorted(world.messages, key=lambda m: (m.observed_us, m.order))
         self._applied: list[Message] = []
-        self._told = self._facts(-1)
-        self.engine = self._engine(-1)
-        self._saved = self.engine.snapshot(), -1, 0
+        self._told = self._facts(begin)
+        self.engine = self._engine(begin)
+        self._saved = self.engine.snapshot(), begin, 0
 
     def step(self, now: int) -> list[Transition]:
         """Everything that happens until `now`, noticed then; changed terms are noticed at once."""

@@ -1,0 +1,1 @@
+"""The online rate, asked of a real database."""
