@@ -7,7 +7,8 @@ import numpy as np
 from pulse.ledger.columns import Ints
 from pulse.ledger.model import FOREVER
 
-_NOWHERE = -1
+_NOWHERE = -FOREVER - 1
+"""No slot: earlier than that of any time."""
 
 
 class Deadlines:

@@ -190,7 +190,7 @@ class Engine:
         one = np.array([position], dtype=np.int64)
         at = np.array([now], dtype=np.int64)
         self._tails.columns["open"][position] = int(is_open)
-        self._change(one, at, at, Outcome([], [], []))
+        self._change(one, at, self._begun(one, at), Outcome([], [], []))
         self._set_due(one, at)
 
     # The steps.
