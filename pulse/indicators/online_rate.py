@@ -20,7 +20,8 @@ NAME = "online-rate"
 class DeviceStatus(NamedTuple):
     """One device at one moment.
 
-    `state` and `cause` are slugs. `since_us` is when it came into its state, None if that was never seen.
+    `state` and `cause` are slugs. `since_us` is when it came into its state, None if that was never seen; of
+    a living one whose past was pieced together from late evidence it may be where the last piece begins.
     `evidence_us` is the time of the last evidence where the runs tell it (a device that is alive shows its
     in the raw messages), `deadline_us` when it had to be heard again, of a device that fell silent.
     """

@@ -112,9 +112,10 @@ class Engine:
         first = np.flatnonzero(np.append(True, proved.device[1:] != proved.device[:-1]))
         simple = self._tails.extend(proved, first, self._terms)
         last = np.append(first[1:], len(proved.device))
+        batch = _Batch(known)
         for begin, until, done in zip(first.tolist(), last.tolist(), simple.tolist(), strict=True):
             if not done:
-                self._take(proved.take(np.arange(begin, until)), known, outcome)
+                self._take(proved.take(np.arange(begin, until)), batch, outcome)
         self._judge(proved.device[first], now, outcome)
         return outcome
 
@@ -246,7 +247,7 @@ class Engine:
             device, evidence, observed, measured, retained.astype(bool), queued.astype(bool), order
         )
 
-    def _take(self, own: PieceColumns, messages: Sequence[Message], outcome: Outcome) -> None:
+    def _take(self, own: PieceColumns, batch: "_Batch", outcome: Outcome) -> None:
         """Take one device's evidence piece by piece; what reaches back goes the long way, as a whole."""
         position = int(own.device[0])
         device, tail = self._devices[position], self._tails.get(position)
@@ -261,7 +262,7 @@ class Engine:
                 if step.changed and tail.run.start == at:
                     shown.append((at, _SAID[WORDS[evidence]]))
         except NeedsArchive:
-            self._rebuild(position, int(own.at.min()), messages, outcome)
+            self._rebuild(position, int(own.at.min()), batch.of(device.id), outcome)
             return
         if tail is None:
             return
@@ -278,11 +279,13 @@ class Engine:
                 if at >= self._tails.columns["normal_since"][position]:
                     self._show(position, at, state, outcome)
 
-    def _rebuild(self, position: int, cut: int, messages: Sequence[Message], outcome: Outcome) -> None:
-        """Recompute one device's runs from `cut` on, from all the evidence that matters there."""
+    def _rebuild(self, position: int, cut: int, own: Sequence[Message], outcome: Outcome) -> None:
+        """Recompute one device's runs from `cut` on, from all the evidence that matters there.
+
+        `own` are its messages that the archive does not have yet.
+        """
         device = self._devices[position]
         reach = cut - max(t.timeout for t in device.terms)
-        own = [m for m in messages if m.device == device.id]
         evidence = {
             piece
             for m in (*self._archive.messages(device.id, reach, FOREVER), *own)
@@ -399,6 +402,21 @@ class Engine:
         # An adopted run that is over may stand open where it is stored: the next sweep hands it out.
         unended = (c["open"][positions] == 1) & (c["end"][positions] <= at)
         self._deadlines.set(positions, np.where(unended, at + 1, due))
+
+
+class _Batch:
+    """Messages by device, sorted out when the first one is asked for: few batches have any that are late."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
+        self._by_device: dict[str, list[Message]] = {}
+
+    def of(self, device: str) -> Sequence[Message]:
+        """Those of one device, which has some."""
+        if not self._by_device:
+            for message in self._messages:
+                self._by_device.setdefault(message.device, []).append(message)
+        return self._by_device[device]
 
 
 _SAID = {Evidence.BEAT: State.ONLINE, Evidence.FAULT: State.FAULT, Evidence.OFFLINE: State.OFFLINE}

@@ -140,7 +140,11 @@ def same(site: Site, world: World, start: int, end: int, known_at: int) -> None:
         assert device == site.rate.device(device.device, end, known_at)
         past = replayed_states(world, registered, known_at)
         now = next(s for s in past if s.start <= end < s.end) if end >= 0 else past[0]
-        if device.since_us is not None and now.start > 0:
+        if device.since_us is None:
+            assert now.start == 0 or now.state is State.NOT_COMMISSIONED
+        elif device.state in {"online", "fault"}:
+            assert now.start <= device.since_us <= end
+        else:
             assert device.since_us == now.start, (device, past)
     if start < end:
         matches(site.rate.period(start, end, known_at), period, SECOND_US)
