@@ -90,7 +90,7 @@ class Engine:
         `start` is the collector's first instant of listening, None before it.
         """
         self._coverage = (start, blinds)
-        self._hearing = self._hear(now)
+        self._hear(now)
         outcome = self.sweep(now)
         self._refresh(now, outcome)
         return outcome
@@ -210,15 +210,17 @@ class Engine:
         self._terms = TermsColumns(devices)
         self._groups = Groups(devices)
         self._accounting = Accounting(self._groups, devices, maintenance)
-        self._hearing = self._hear(now)
+        self._hear(now)
         self._presence = np.full(len(devices), State.UNKNOWN, dtype=np.int64)
         self._everyone: Ints = np.arange(len(devices), dtype=np.int64)
         self._deadlines = Deadlines(len(devices), self._slot_width)
 
-    def _hear(self, now: int) -> Hearing:
+    def _hear(self, now: int) -> None:
+        """Take coverage as known at `now`; what was recorded later (after a restart) follows in its turn."""
         start, blinds = self._coverage
         before = Blind(EVER, FOREVER if start is None else start, EVER)
-        return Hearing(self._groups, [before, *known_blinds(blinds, now)])
+        self._hearing = Hearing(self._groups, [before, *known_blinds(blinds, now)])
+        self._news = min((t for b in blinds for t in (b.recorded, b.revoked) if t > now), default=FOREVER)
 
     def _refresh(self, now: int, outcome: Outcome) -> None:
         """Judge every device anew."""
@@ -226,7 +228,9 @@ class Engine:
         over = self._accounting.at(now)
         self._tails.columns["normal_since"][(over == NORMAL) & (self._over != NORMAL)] = now
         self._over = over
-        self._edge = self._accounting.next_edge(now)
+        if self._news <= now:
+            self._hear(now)
+        self._edge = min(self._accounting.next_edge(now), self._news)
         self._timeout = self._terms.timeout(self._everyone, at)
         self._change(self._everyone, at, at, outcome)
         self._set_due(self._everyone, at)

@@ -129,7 +129,7 @@ class Live:
         self._saved = self.engine.snapshot(), self.now, len(self._applied)
 
     def restart(self) -> None:
-        """Lose the engine; go on from its snapshot and the messages applied since."""
+        """Lose the engine; go on from its snapshot, what the database says and the messages applied since."""
         snapshot, through, position = self._saved
         self.engine = self._engine(through)
         self.engine.restore(snapshot, through)
@@ -137,7 +137,7 @@ class Live:
         for i in range(0, len(again), 2):
             self._keep(self.engine.apply(again[i : i + 2], self.now))
             self._applied.extend(again[i : i + 2])
-        self._told = self._facts(through)
+        self._told = self._facts(self.now)
         self._advance([], self.now)
 
     def _advance(self, batch: Sequence[Message], now: int) -> list[Transition]:

@@ -255,6 +255,20 @@ def test_a_device_long_silent_stays_unknown_over_a_restart_in_a_blind_interval()
     assert kept.transitions[told:] == []
 
 
+def test_what_became_known_after_the_snapshot_counts_from_its_own_time_on() -> None:
+    """The database has a gap that was recorded after the snapshot, and its revocation; nobody tells again."""
+    kept = Kept()
+    engine = an_engine(kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    kept.keep(engine.sweep(150))
+    snapshot, gap = engine.snapshot(), Blind(160, FOREVER, 170, revoked=400)
+    again = an_engine(kept=kept, blinds=[gap], now=150)
+    again.restore(snapshot, 150)
+    told = len(kept.transitions)
+    kept.keep(again.sweep(500))
+    assert [(t.at, t.after) for t in kept.transitions[told:]] == [(190, State.UNKNOWN), (400, State.OFFLINE)]
+
+
 def test_a_deadline_that_passes_between_two_processes_ends_its_stored_run() -> None:
     kept = Kept()
     engine = an_engine(kept=kept)
