@@ -130,6 +130,16 @@ def test_an_offline_is_told_as_of_its_deadline_however_late_it_is_noticed() -> N
     assert engine.sweep(6000) == ([], [], [])
 
 
+def test_silence_that_was_told_before_a_buffered_beat_came_stays_told() -> None:
+    """Nobody swept between the deadline at 190 and the reception at 200; as known then it was offline."""
+    kept = Kept()
+    engine = an_engine(a_device()._replace(terms=(Terms(EVER, 90, max_lateness=300),)), kept=kept)
+    feed(engine, kept, [a_message(100)], 100)
+    feed(engine, kept, [msgspec.structs.replace(a_message(200), measured_us=150)], 200)
+    assert [(r.start, r.end) for r in kept.known("d0", 199)] == [(100, 190)]
+    assert [(r.start, r.end) for r in kept.known("d0", 200)] == [(100, 190), (190, FOREVER)]
+
+
 def test_blindness_that_becomes_known_late_is_told_as_of_the_deadline_it_covers() -> None:
     kept = Kept()
     engine = an_engine(kept=kept)
