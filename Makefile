@@ -8,7 +8,7 @@ PY := $(BIN)/python
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-slow test-laws lint format bench lock clean setup setup-dev
+.PHONY: help demo serve test test-slow lint format bench lock clean setup setup-dev
 
 help: ## List the commands
 	@echo "社区脉搏 Community Pulse"
@@ -25,10 +25,7 @@ test: lint ## Install, then ruff, mypy --strict and every test but the slow ones
 	$(PY) -m pytest -m "not slow" $(ARGS)
 
 test-slow: setup-dev ## The slow tests: demos as a user starts them, long fault runs
-	$(PY) -m pytest -m slow --ignore=tests/ledger/test_laws_at_length.py $(ARGS)
-
-test-laws: setup-dev ## The ledger's laws at length (minutes of examples; an open failure is being looked into)
-	$(PY) -m pytest tests/ledger/test_laws_at_length.py $(ARGS)
+	$(PY) -m pytest -m slow $(ARGS)
 
 lint: setup-dev ## ruff check, ruff format --check, mypy --strict
 	$(PY) -m ruff check .

@@ -236,3 +236,109 @@ counters = Table(
     Column("name", _Id, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("name", _Id, nullable=False, comment="lower case, unique"),
+    Column("display", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("communities", Text, comment="JSON list of ids; NULL means all, those to come too"),
+    Column("outlets", Text, nullable=False, comment="JSON list of ids"),
+    Column("password_hash", Text, comment="NULL until one is chosen"),
+    Column("password_us", BigInteger, comment="when it was chosen"),
+    Column("created_us", BigInteger, nullable=False),
+    Column("disabled_us", BigInteger),
+    UniqueConstraint("name"),
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the secret in the cookie"),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("revoked_us", BigInteger),
+    Column("address", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    UniqueConstraint("digest"),
+    Index(None, "user_id"),
+    sqlite_autoincrement=True,
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the token"),
+    Column("hint", Text, nullable=False, comment="its first characters, to recognise it by"),
+    Column("label", Text, nullable=False),
+    Column("user_id", BigInteger, ForeignKey("users.id"), nullable=False),
+    Column("scopes", Text, nullable=False, comment="JSON list of permissions"),
+    Column("communities", Text, comment="JSON list of ids; NULL means all of its owner"),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger),
+    Column("last_address", Text),
+    Column("revoked_us", BigInteger),
+    UniqueConstraint("digest"),
+    Index(None, "user_id"),
+    sqlite_autoincrement=True,
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the code"),
+    Column("user_id", BigInteger, ForeignKey("users.id"), comment="NULL for the first administrator"),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("used_us", BigInteger),
+    UniqueConstraint("digest"),
+    sqlite_autoincrement=True,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("subject", _Id, primary_key=True, comment="user:… or address:…"),
+    Column("failures", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False, comment="refused before it"),
+)
+
+device_credentials = Table(
+    "device_credentials",
+    metadata,
+    Column("device", _Id, primary_key=True),
+    Column("entry", Text, nullable=False, comment="$7$… as Mosquitto's password files have it"),
+    Column("issued_us", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False, comment="how often one was issued"),
+    Column("revoked_us", BigInteger),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=False, comment="1, 2, 3 … without gaps"),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False, comment="user:…, token:…, cli:…, system:… or anonymous"),
+    Column("origin", Text, nullable=False, comment="network address, or the host's name"),
+    Column("action", _Id, nullable=False),
+    Column("outcome", Text, nullable=False, comment="done, refused or failed"),
+    Column("subject", Text, nullable=False, comment="what it was done to, such as user:… or device:…"),
+    Column("community", _Id, comment="NULL when it is about more than one or none"),
+    Column("before", Text, comment="canonical JSON object"),
+    Column("after", Text, comment="canonical JSON object"),
+    Column("previous", Text, nullable=False, comment="digest of the entry before"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of this entry with the digest before it"),
+    Index(None, "at_us"),
+    Index(None, "actor"),
+    Index(None, "subject"),
+)
