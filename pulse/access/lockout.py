@@ -1,5 +1,6 @@
 """Backoff after failed sign-ins, by user and by address (NIST SP 800-63B-4, 3.2.2); pure."""
 
+import hashlib
 from typing import NamedTuple
 
 from pulse.clock import HOUR_US, SECOND_US
@@ -13,8 +14,13 @@ FORGOTTEN_AFTER_US = 24 * HOUR_US
 """A subject without failures for so long begins anew."""
 
 
+def user_subject(name: str) -> str:
+    """The subject of a user's name; a digest, since people type passwords where the name belongs."""
+    return "user:" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
 class Attempts(NamedTuple):
-    """Failures of a subject (`user:alice`, `address:192.0.2.7`) and until when it is refused."""
+    """Failures of a subject (`user:…`, `address:192.0.2.7`) and until when it is refused."""
 
     failures: int = 0
     last_us: int = 0

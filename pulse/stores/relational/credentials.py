@@ -41,4 +41,4 @@ def revoke(connection: Connection, device: str, now_us: int) -> bool:
 
 
 def _credential(row: Row[Any]) -> DeviceCredential:
-    return DeviceCredential(*row)
+    return DeviceCredential(row.device, row.entry, row.issued_us, row.generation, row.revoked_us)
