@@ -13,6 +13,8 @@ from pydantic.json_schema import models_json_schema
 
 import pulse
 from api import problems
+from api.auth.guard import check_guarded
+from api.auth.identity import Identity
 from api.context import Context
 from api.headers import SecurityHeaders
 from api.live import Hub
@@ -55,6 +57,8 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.hub = hub
+    app.state.context = context
+    app.state.identity = Identity(context)
     metrics = Metrics(context, present, hub)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
@@ -76,6 +80,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         app.include_router(router)
     if STATIC.is_dir():
         app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    check_guarded(app)
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -114,9 +114,57 @@ INTERNAL = Kind(
     ),
 )
 
+SIGN_IN_REQUIRED = Kind(
+    "sign-in-required",
+    401,
+    Text("请先登录", "Sign in first"),
+    Text(
+        "在 /sign-in 登录，或用请求头 Authorization: Bearer 给出访问令牌。",
+        "Sign in at /sign-in, or give an API token in the header Authorization: Bearer.",
+    ),
+)
+BAD_TOKEN = Kind(
+    "bad-token",
+    401,
+    Text("访问令牌无效", "The API token does not hold"),
+    Text(
+        "令牌不正确、已撤销或已过期；请登录后在账户页新建一个。",
+        "It is wrong, revoked or expired; sign in and make another one on the account page.",
+    ),
+)
+FORBIDDEN = Kind(
+    "forbidden",
+    403,
+    Text("您的角色无权这样做", "Your role may not do this"),
+    Text(
+        "请联系管理员；此次请求已记入审计日志。",
+        "Ask an administrator; the audit log has noted this request.",
+    ),
+)
+OTHER_SITE = Kind(
+    "other-site",
+    403,
+    Text("请求不是来自本站页面", "The request does not come from a page of this site"),
+    Text(
+        "请重新载入页面后再试；脚本请改用访问令牌。",
+        "Load the page again and retry; scripts use an API token instead.",
+    ),
+)
+TOO_MANY = Kind(
+    "too-many-requests",
+    429,
+    Text("请求过于频繁", "Too many requests"),
+    Text("Retry-After 说明多少秒后可再试。", "Retry-After says after how many seconds to try again."),
+)
+
 KINDS = {
     kind.slug: kind
     for kind in (
+        SIGN_IN_REQUIRED,
+        BAD_TOKEN,
+        FORBIDDEN,
+        OTHER_SITE,
+        TOO_MANY,
         INVALID_PARAMETERS,
         UNKNOWN_PATH,
         UNKNOWN_DEVICE,

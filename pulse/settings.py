@@ -4,9 +4,10 @@
 every setting. The environment wins over `.env`. docs/settings.md documents each; a test compares.
 """
 
+import ipaddress
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -42,6 +43,21 @@ class Settings(BaseSettings):
         None, description="CA certificates for mqtts://; the system's if unset."
     )
     mqtt_port: int = Field(1883, ge=1, le=65535, description="Port of the broker that `pulse serve` starts.")
+    mqtt_host: str = Field(
+        "127.0.0.1",
+        description="Address of the broker of `pulse serve`; beyond loopback it asks for passwords.",
+    )
+    broker_auth: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether the broker of `pulse serve` asks for passwords; auto: once a device has one, "
+        "and beyond loopback.",
+    )
+    broker_dir: Path | None = Field(
+        None, description="Folder of a Mosquitto's password and access files, written from the database."
+    )
+    broker_pid: str | None = Field(
+        None, description="Process id of that Mosquitto, or a file with it, to have it reload."
+    )
     influxdb_url: str | None = Field(None, description="InfluxDB 2 address; embedded SQLite if unset.")
     influxdb_token: SecretStr | None = Field(None, description="InfluxDB token with read and write access.")
     influxdb_org: str = Field("pulse", description="InfluxDB organisation.")
@@ -50,6 +66,23 @@ class Settings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="Address that the API and the pages listen on.")
     http_port: int = Field(8000, ge=1, le=65535, description="Port that the API and the pages listen on.")
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses or networks, by commas, of reverse proxies whose X-Forwarded-For, -Proto and "
+        "-Host are believed; nobody's by default.",
+    )
+    public_view: bool = Field(
+        False, description="Let people look at everything without signing in; `pulse demo` does."
+    )
+    session_idle_minutes: int = Field(
+        30, ge=1, le=43_200, description="Minutes without use after which a sign-in ends."
+    )
+    session_max_hours: int = Field(
+        12, ge=1, le=8_760, description="Hours after which a sign-in ends in any case."
+    )
+    password_min_length: int = Field(
+        15, ge=8, le=64, description="Fewest characters of a password, after NIST SP 800-63B-4."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     timezone: str = Field("Asia/Shanghai", description="Zone of schedules and of the times that people see.")
     raw_retention_days: int = Field(
@@ -78,6 +111,15 @@ class Settings(BaseSettings):
         if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise ValueError("use DEBUG, INFO, WARNING or ERROR")
         return value.upper()
+
+    @field_validator("mqtt_host")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            raise ValueError("use an IP address such as 127.0.0.1 or 0.0.0.0") from None
+        return value
 
     @field_validator("timezone")
     @classmethod

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Concatenate, ParamSpec
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
+from api.auth.guard import Allowed
 from api.context import Context
 from api.listing import Filters
 from api.pages.board import Boards
@@ -15,6 +16,7 @@ from api.pages.render import Renderer
 from api.pages.story import story
 from api.present import Present
 from pulse import logs
+from pulse.access.roles import Permission
 from pulse.errors import StoreUnavailable
 from pulse.ids import is_id
 from pulse.ledger.model import State
@@ -26,7 +28,11 @@ _log = logs.get(__name__)
 
 def router(context: Context) -> APIRouter:
     """The routes of the pages for people; they appear in no API description."""
-    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    routes = APIRouter(
+        include_in_schema=False,
+        default_response_class=HTMLResponse,
+        dependencies=[Depends(Allowed(Permission.DEVICES_READ))],
+    )
     present = Present(context)
     boards = Boards(context, present)
     renderer = Renderer(context.settings)

@@ -4,17 +4,23 @@ from fastapi import APIRouter, Depends, Response
 
 from api import examples, params
 from api.answers import answers, json
+from api.auth.guard import Allowed
 from api.context import Context
 from api.listing import iso
 from api.models import CollectorAnswer
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
+from pulse.access.roles import Permission
 from pulse.clock import SECOND_US, to_iso
 from pulse.stores.relational import coverage, quarantine, registry
 
 
 def router(context: Context) -> APIRouter:
     """The endpoint of the collector's state."""
-    routes = APIRouter(prefix="/api/v1", tags=["采集 / collector"], dependencies=[Depends(params.only_known)])
+    routes = APIRouter(
+        prefix="/api/v1",
+        tags=["采集 / collector"],
+        dependencies=[Depends(Allowed(Permission.COLLECTOR_READ)), Depends(params.only_known)],
+    )
 
     @routes.get(
         "/collector",

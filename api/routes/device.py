@@ -4,11 +4,13 @@ from fastapi import APIRouter, Depends, Response
 
 from api import detail, examples, params
 from api.answers import answers, json
+from api.auth.guard import Allowed
 from api.context import Context
 from api.models import DeviceAnswer, IntervalsAnswer
 from api.params import At, DeviceId, From, KnownAt, Moment, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE, UNKNOWN_DEVICE
 from api.problems import Checks, Problem
+from pulse.access.roles import Permission
 from pulse.clock import DAY_US
 from pulse.stores.relational import registry
 
@@ -16,7 +18,9 @@ from pulse.stores.relational import registry
 def router(context: Context) -> APIRouter:
     """The endpoints of one device."""
     routes = APIRouter(
-        prefix="/api/v1/devices", tags=["设备 / devices"], dependencies=[Depends(params.only_known)]
+        prefix="/api/v1/devices",
+        tags=["设备 / devices"],
+        dependencies=[Depends(Allowed(Permission.DEVICES_READ)), Depends(params.only_known)],
     )
 
     @routes.get(

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api import csvfile, cursor, detail, examples, listing, params
 from api.answers import answers, json
+from api.auth.guard import Allowed
 from api.context import Context
 from api.detail import Asked
 from api.listing import Filters
@@ -15,6 +16,7 @@ from api.params import At, Community, Kind, KnownAt, Moment
 from api.present import Present
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
+from pulse.access.roles import Permission
 from pulse.clock import to_iso
 from pulse.ledger.model import State
 
@@ -35,7 +37,9 @@ _States = Annotated[
 def router(context: Context, present: Present) -> APIRouter:
     """The list of devices."""
     routes = APIRouter(
-        prefix="/api/v1/devices", tags=["设备 / devices"], dependencies=[Depends(params.only_known)]
+        prefix="/api/v1/devices",
+        tags=["设备 / devices"],
+        dependencies=[Depends(Allowed(Permission.DEVICES_READ)), Depends(params.only_known)],
     )
 
     @routes.get(

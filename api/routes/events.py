@@ -6,9 +6,11 @@ from fastapi import APIRouter, Depends, Header, Query
 
 from api import examples, params
 from api.answers import answers
+from api.auth.guard import Allowed
 from api.live import Hub, LiveResponse, Since
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
+from pulse.access.roles import Permission
 from pulse.stores.relational.events import TOPICS
 
 _LARGEST_ID = (1 << 63) - 1
@@ -16,7 +18,11 @@ _LARGEST_ID = (1 << 63) - 1
 
 def router(hub: Hub) -> APIRouter:
     """The endpoint of the stream."""
-    routes = APIRouter(prefix="/api/v1", tags=["实时 / live"], dependencies=[Depends(params.only_known)])
+    routes = APIRouter(
+        prefix="/api/v1",
+        tags=["实时 / live"],
+        dependencies=[Depends(Allowed(Permission.DEVICES_READ)), Depends(params.only_known)],
+    )
 
     @routes.get(
         "/events",

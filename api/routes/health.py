@@ -8,11 +8,13 @@ from fastapi import APIRouter, Depends, Response
 import pulse
 from api import params
 from api.answers import answers, json
+from api.auth.guard import Allowed, Open
 from api.context import Context
 from api.metrics import Metrics
 from api.models import HealthAnswer, ReadyAnswer
 from api.problem_kinds import INVALID_PARAMETERS, NOT_READY
 from api.problems import Problem
+from pulse.access.roles import Permission
 from pulse.clock import SECOND_US
 from pulse.errors import PulseError
 
@@ -30,9 +32,11 @@ _READY = {
 def router(context: Context, metrics: Metrics) -> APIRouter:
     """The endpoints for those who operate the service."""
     routes = APIRouter(tags=["运维 / operations"], dependencies=[Depends(params.only_known)])
+    alive = [Depends(Open("whatever watches the process has no account, and learns nothing of the devices"))]
 
     @routes.get(
         "/healthz",
+        dependencies=alive,
         summary="进程存活 / liveness",
         response_model=HealthAnswer,
         responses=answers(_OK, INVALID_PARAMETERS, description="进程在运行 / the process is alive"),
@@ -43,6 +47,7 @@ def router(context: Context, metrics: Metrics) -> APIRouter:
 
     @routes.get(
         "/readyz",
+        dependencies=alive,
         summary="可以服务 / readiness",
         response_model=ReadyAnswer,
         responses=answers(
@@ -67,6 +72,7 @@ def router(context: Context, metrics: Metrics) -> APIRouter:
 
     @routes.get(
         "/metrics",
+        dependencies=[Depends(Allowed(Permission.METRICS_READ))],
         summary="Prometheus",
         response_class=Response,
         responses=answers(

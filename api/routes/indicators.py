@@ -6,11 +6,13 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api import examples, params, series
 from api.answers import answers, json
+from api.auth.guard import Allowed
 from api.context import Context
 from api.models import HistoryAnswer, OnlineRateAnswer
 from api.params import At, Community, From, Kind, KnownAt, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
+from pulse.access.roles import Permission
 from pulse.clock import DAY_US, SECOND_US
 from pulse.indicators.online_rate import NAME
 from pulse.stores.relational import published
@@ -21,7 +23,9 @@ _DEFAULT_STEP_S = 60
 def router(context: Context) -> APIRouter:
     """The endpoints of the indicators."""
     routes = APIRouter(
-        prefix="/api/v1/indicators", tags=["指标 / indicators"], dependencies=[Depends(params.only_known)]
+        prefix="/api/v1/indicators",
+        tags=["指标 / indicators"],
+        dependencies=[Depends(Allowed(Permission.INDICATORS_READ)), Depends(params.only_known)],
     )
 
     @routes.get(

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from api import params
 from api.answers import answers, json
+from api.auth.guard import Open
 from api.models import ProblemKindAnswer
 from api.problem_kinds import DOCS_MISSING, INVALID_PARAMETERS, KINDS, NOT_FOUND, Kind
 from api.problems import Problem
@@ -43,7 +44,12 @@ _START = f"""SwaggerUIBundle({{
 
 def router(swagger: Path = SWAGGER) -> APIRouter:
     """The endpoints that describe the API; `swagger` is the folder of Swagger UI's files."""
-    routes = APIRouter(dependencies=[Depends(params.only_known)])
+    routes = APIRouter(
+        dependencies=[
+            Depends(Open("how to use the API is no secret, and whoever is refused must be able to read why")),
+            Depends(params.only_known),
+        ]
+    )
 
     @routes.get(
         "/api/v1/problems/{slug}",

@@ -87,7 +87,12 @@ def _settings(choices: Choices) -> Settings:
     port = free_port("127.0.0.1", choices.port)
     if choices.port and port != choices.port:
         _say(f"端口 {choices.port} 已被占用，改用 {port} / Port {choices.port} is taken, using {port}.")
-    overrides: dict[str, Any] = {"data_dir": choices.data_dir, "http_port": port, "demo": True}
+    overrides: dict[str, Any] = {
+        "data_dir": choices.data_dir,
+        "http_port": port,
+        "demo": True,
+        "public_view": True,
+    }
     if "PULSE_LOG_LEVEL" not in os.environ:
         overrides["log_level"] = "WARNING"
     if "PULSE_INFLUXDB_BUCKET" not in os.environ:

@@ -97,7 +97,9 @@ class Site:
         self.store = SqliteTelemetryStore(folder / "telemetry.db")
         self.store.open()
         self.rate = OnlineRate(self.db, self.clock)
-        self.context = Context(settings.load(data_dir=folder), self.db, self.store, self.clock, self.rate)
+        self.context = Context(
+            settings.load(data_dir=folder, public_view=True), self.db, self.store, self.clock, self.rate
+        )
         self.blinds: list[Blind] = []
         self._order = 0
         with self.db.write() as connection:

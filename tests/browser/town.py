@@ -48,7 +48,7 @@ class Town:
         self.store = SqliteTelemetryStore(folder / "telemetry.db")
         self.store.open()
         self.context = Context(
-            settings.load(data_dir=folder, demo=demo),
+            settings.load(data_dir=folder, demo=demo, public_view=True),
             self.db,
             self.store,
             self.clock,

@@ -94,6 +94,7 @@ class Installation:
             "PYTHONPATH": str(ROOT),
             "PULSE_DATA_DIR": str(self.folder / name),
             **given,
+            "PULSE_PUBLIC_VIEW": "true",
         }
 
     def start(self, name: str) -> None:
