@@ -1,19 +1,29 @@
 """Rows for every table. What a release stored must still be there after every later migration."""
 
+from pulse.access import chain, people, secrets
+from pulse.access.lockout import Attempts
+from pulse.access.roles import Role, command_line
 from pulse.ledger.model import FOREVER, Blind, Evidence, Maintenance, Run, Scope
 from pulse.messages import Quarantined
 from pulse.registry.model import Community, DeviceRecord, Discovered, Kind, Planned
 from pulse.stores.relational import (
+    attempts,
+    audit,
     coverage,
+    credentials,
     deletions,
     events,
     intervals,
+    invitations,
     jobs,
     maintenance,
     meta,
     published,
     quarantine,
     registry,
+    sessions,
+    tokens,
+    users,
 )
 from pulse.stores.relational.database import Database
 
@@ -54,6 +64,9 @@ MARK = coverage.Watermark(T + 40, True, T + 41, "session")
 WINDOW = Maintenance(T, T + 60, T - 5, T + 30, Scope(device="cam-1"))
 VALUE = published.PublishedValue("online-rate", T, T + 2, 811, 826, {"价": 1.5, "states": {"online": 811}})
 EVENT = events.NewEvent(T, T + 1, "transition", {"device": "cam-1", "名": "门"}, "cam-1/1")
+CLI = command_line("root", "host")
+HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
+CREDENTIAL = credentials.DeviceCredential("cam-1", "$7$901$c2FsdA==$aGFzaA==", T, 2, T + 5)
 BAD = Quarantined(T, "bad_json", "第 1 列", "community/x", b"\x00\xff", 2)
 
 
@@ -77,10 +90,63 @@ def fill(db: Database) -> None:
         jobs.finished(connection, jobs.started(connection, "minute", T, T + 1), T + 2, "出错")
         deletions.record(connection, "messages", T, 5, T + 1)
         meta.put(connection, "k", "值")
+    _fill_people(db)
 
 
-def check(db: Database) -> None:
-    """Assert that the sample is there, whole."""
+def _fill_people(db: Database) -> None:
+    with db.write() as connection:
+        user = people.create(
+            connection,
+            CLI,
+            "wang",
+            Role.MANAGER,
+            T,
+            display="王工",
+            communities=["xinjinglou"],
+            password_hash=HASH,
+        )
+        secret = secrets.digest("session")
+        sessions.add(connection, secret, user.id, T, T + 9, "192.0.2.7", "Firefox")
+        tokens.add(
+            connection,
+            secrets.digest("token"),
+            "pulse_abcd",
+            "脚本",
+            user.id,
+            ["devices:read"],
+            None,
+            T,
+            T + 9,
+        )
+        invitations.add(connection, secrets.digest("code"), user.id, T, T + 9)
+        attempts.put(connection, "user:x", Attempts(7, T, T + 30))
+        credentials.put(connection, CREDENTIAL)
+
+
+def _check_people(db: Database) -> None:
+    with db.read() as connection:
+        (user,) = users.all_of(connection)
+        assert user[1:8] == ("wang", "王工", Role.MANAGER, {"xinjinglou"}, frozenset(), HASH, T)
+        session = sessions.found(connection, secrets.digest("session"))
+        assert session is not None
+        assert session[1:] == (user.id, T, T, T + 9, None, "192.0.2.7", "Firefox")
+        token = tokens.found(connection, secrets.digest("token"))
+        assert token is not None
+        assert token[1:6] == ("pulse_abcd", "脚本", user.id, {"devices:read"}, None)
+        invited = invitations.open_with(connection, secrets.digest("code"), T)
+        assert invited is not None
+        assert invited.user_id == user.id
+        assert attempts.of(connection, "user:x") == Attempts(7, T, T + 30)
+        assert credentials.all_of(connection) == [CREDENTIAL]
+        log = list(audit.walk(connection))
+        assert [entry.action for entry in log] == ["user.create"]
+        assert chain.first_broken(log, audit.head(connection)) is None
+
+
+def check(db: Database, revision: str) -> None:
+    """Assert that what `revision` could hold of the sample is there, whole."""
+    if revision >= "0002":
+        _check_people(db)
     with db.read() as connection:
         assert registry.communities(connection) == COMMUNITIES
         assert registry.kinds(connection) == KINDS

@@ -26,7 +26,7 @@ def test_a_released_revision_migrates_forward_with_its_data(revision: str, url: 
     with opened(url) as db:
         with db.read() as connection:
             assert migrate.current(connection) == migrate.head()
-        sample.check(db)
+        sample.check(db, revision)
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -100,7 +100,7 @@ def test_a_newer_database_is_refused_and_left_alone(db: Database, url: str) -> N
     with db.write() as connection:
         assert migrate.current(connection) == "9999"
         connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrate.head()})
-    sample.check(db)
+    sample.check(db, migrate.head())
 
 
 def test_tables_of_another_program_are_not_touched(url: str) -> None:
@@ -131,7 +131,7 @@ def test_a_migration_that_fails_leaves_nothing_and_can_be_tried_again(
         assert inspect(connection).get_table_names() == []
     database.open()
     sample.fill(database)
-    sample.check(database)
+    sample.check(database, migrate.head())
     database.close()
 
 
@@ -152,6 +152,6 @@ def test_processes_that_start_together_migrate_once(url: str) -> None:
         thread.join(60)
     assert problems == []
     sample.fill(databases[0])
-    sample.check(databases[3])
+    sample.check(databases[3], migrate.head())
     for database in databases:
         database.close()

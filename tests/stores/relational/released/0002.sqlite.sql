@@ -11,6 +11,7 @@ CREATE TABLE attempts (
 	until_us BIGINT NOT NULL, 
 	CONSTRAINT pk_attempts PRIMARY KEY (subject)
 );
+INSERT INTO "attempts" VALUES('user:x',7,1700000000000000,1700000000000030);
 CREATE TABLE audit (
 	number INTEGER NOT NULL, 
 	at_us BIGINT NOT NULL, 
@@ -26,6 +27,7 @@ CREATE TABLE audit (
 	digest TEXT NOT NULL, 
 	CONSTRAINT pk_audit PRIMARY KEY (number)
 );
+INSERT INTO "audit" VALUES(1,1700000000000000,'cli:root','host','user.create','done','user:wang',NULL,NULL,'{"communities":["xinjinglou"],"disabled":false,"display":"王工","name":"wang","outlets":[],"role":"manager"}','0000000000000000000000000000000000000000000000000000000000000000','a65a5af683e4247a5ba2764be070fc52ec6305e9f524502391672a4ae2c488e0');
 CREATE TABLE blinds (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	start_us BIGINT NOT NULL, 
@@ -68,6 +70,7 @@ CREATE TABLE device_credentials (
 	revoked_us BIGINT, 
 	CONSTRAINT pk_device_credentials PRIMARY KEY (device)
 );
+INSERT INTO "device_credentials" VALUES('cam-1','$7$901$c2FsdA==$aGFzaA==',1700000000000000,2,1700000000000005);
 CREATE TABLE devices (
 	id TEXT NOT NULL, 
 	community TEXT NOT NULL, 
@@ -121,6 +124,7 @@ CREATE TABLE invitations (
 	CONSTRAINT fk_invitations_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
 	CONSTRAINT uq_invitations_digest UNIQUE (digest)
 );
+INSERT INTO "invitations" VALUES(1,'5694d08a2e53ffcae0c3103e5ad6f6076abd960eb1f8a56577040bc1028f702b',1,1700000000000000,1700000000000009,NULL);
 CREATE TABLE job_runs (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	name TEXT NOT NULL, 
@@ -160,6 +164,7 @@ CREATE TABLE meta (
 );
 INSERT INTO "meta" VALUES('coverage_start_us','1699999999999999');
 INSERT INTO "meta" VALUES('k','值');
+INSERT INTO "meta" VALUES('audit_head','1 a65a5af683e4247a5ba2764be070fc52ec6305e9f524502391672a4ae2c488e0');
 CREATE TABLE planned (
 	community TEXT NOT NULL, 
 	kind TEXT NOT NULL, 
@@ -233,6 +238,7 @@ CREATE TABLE sessions (
 	CONSTRAINT fk_sessions_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
 	CONSTRAINT uq_sessions_digest UNIQUE (digest)
 );
+INSERT INTO "sessions" VALUES(1,'3f3af1ecebbd1410ab417ec0d27bbfcb5d340e177ae159b59fc8626c2dfd9175',1,1700000000000000,1700000000000000,1700000000000009,NULL,'192.0.2.7','Firefox');
 CREATE TABLE tokens (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	digest TEXT NOT NULL, 
@@ -249,6 +255,7 @@ CREATE TABLE tokens (
 	CONSTRAINT fk_tokens_user_id FOREIGN KEY(user_id) REFERENCES users (id), 
 	CONSTRAINT uq_tokens_digest UNIQUE (digest)
 );
+INSERT INTO "tokens" VALUES(1,'3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0','pulse_abcd','脚本',1,'["devices:read"]',NULL,1700000000000000,1700000000000009,NULL,NULL,NULL);
 CREATE TABLE users (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	name TEXT NOT NULL, 
@@ -262,6 +269,7 @@ CREATE TABLE users (
 	disabled_us BIGINT, 
 	CONSTRAINT uq_users_name UNIQUE (name)
 );
+INSERT INTO "users" VALUES(1,'wang','王工','manager','["xinjinglou"]','[]','$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA',1700000000000000,1700000000000000,NULL);
 CREATE TABLE watermark (
 	id INTEGER NOT NULL, 
 	through_us BIGINT NOT NULL, 
@@ -290,4 +298,8 @@ INSERT INTO "sqlite_sequence" VALUES('maintenance',1);
 INSERT INTO "sqlite_sequence" VALUES('events',1);
 INSERT INTO "sqlite_sequence" VALUES('job_runs',1);
 INSERT INTO "sqlite_sequence" VALUES('deletions',1);
+INSERT INTO "sqlite_sequence" VALUES('users',1);
+INSERT INTO "sqlite_sequence" VALUES('sessions',1);
+INSERT INTO "sqlite_sequence" VALUES('tokens',1);
+INSERT INTO "sqlite_sequence" VALUES('invitations',1);
 COMMIT;
