@@ -126,13 +126,13 @@ def _fill_people(db: Database) -> None:
 def _check_people(db: Database) -> None:
     with db.read() as connection:
         (user,) = users.all_of(connection)
-        assert user[1:8] == ("wang", "王工", Role.MANAGER, {"xinjinglou"}, frozenset(), HASH, T)
+        assert user[1:8] == ("wang", "王工", Role.MANAGER, frozenset({"xinjinglou"}), frozenset(), HASH, T)
         session = sessions.found(connection, secrets.digest("session"))
         assert session is not None
         assert session[1:] == (user.id, T, T, T + 9, None, "192.0.2.7", "Firefox")
         token = tokens.found(connection, secrets.digest("token"))
         assert token is not None
-        assert token[1:6] == ("pulse_abcd", "脚本", user.id, {"devices:read"}, None)
+        assert token[1:6] == ("pulse_abcd", "脚本", user.id, frozenset({"devices:read"}), None)
         invited = invitations.open_with(connection, secrets.digest("code"), T)
         assert invited is not None
         assert invited.user_id == user.id
