@@ -1,19 +1,25 @@
 """Put the simulated fleet into an installation's registry: `python -m simulators.register --seed 2020`.
 
+With `--passwords FILE` it gets MQTT passwords too, which `pulse simulate --passwords FILE` uses.
+
 For installations whose simulators are a process of their own, such as the demo profile of
 docker-compose.yml; `pulse demo` does it by itself.
 """
 
 import argparse
+import socket
 import sys
 from contextlib import closing
 from pathlib import Path
 
+from pulse.access.roles import system
+from pulse.broker.publishing import publish
 from pulse.clock import SystemClock
 from pulse.errors import Conflict, PulseError
 from pulse.settings import load
 from pulse.stores.relational import registry
 from pulse.stores.relational.database import Database
+from simulators.credentials import provide
 from simulators.fleet import Fleet, fleet
 from simulators.scenario import DEFAULT
 from simulators.scenario import load as load_scenario
@@ -46,13 +52,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=2020)
     parser.add_argument("--devices", type=int)
     parser.add_argument("--scenario", type=Path)
+    parser.add_argument("--passwords", type=Path, help="file to keep the devices' MQTT passwords in")
     given = parser.parse_args(arguments)
     try:
         scenario = DEFAULT if given.scenario is None else load_scenario(given.scenario)
         simulated = fleet(given.seed, given.devices, scenario)
-        with closing(Database(load().relational_url())) as db:
+        settings = load()
+        with closing(Database(settings.relational_url())) as db:
             db.open()
-            added = register(db, simulated, SystemClock().now_us())
+            now_us = SystemClock().now_us()
+            added = register(db, simulated, now_us)
+            if given.passwords is not None:
+                actor = system("simulators", socket.gethostname())
+                with db.write() as connection:
+                    provide(connection, actor, simulated, given.passwords, now_us)
+                publish(db, settings)
     except PulseError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from collector.broker import acl, passwords
+from collector.broker import acl
 from pulse import logs
+from pulse.broker import passwords
 from pulse.errors import BadInput, PulseError
 from pulse.limits import allow_connections
 from pulse.ports import free_port
@@ -54,8 +55,8 @@ class LocalBroker:
     @property
     def url(self) -> str:
         """Its address in the form of `PULSE_MQTT_URL`, for clients of this machine."""
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - a comparison, no binding
-        return f"mqtt://{host}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - no binding
+        return f"mqtt://[{host}]:{self.port}" if ":" in host else f"mqtt://{host}:{self.port}"
 
     @property
     def pid(self) -> int:

@@ -13,7 +13,9 @@ from amqtt.contexts import Action, BaseContext
 from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.session import Session
 
-from collector.broker import acl, passwords
+from collector.broker import acl
+from pulse.broker import passwords
+from pulse.errors import BadInput
 
 
 class Passwords(BaseAuthPlugin):  # type: ignore[misc]
@@ -29,13 +31,13 @@ class Passwords(BaseAuthPlugin):  # type: ignore[misc]
     def __init__(self, context: BaseContext) -> None:
         super().__init__(context)
         config: Passwords.Config = self.config
-        self._entries = passwords.read(Path(config.password_file)) if config.password_file else None
+        self._file = _Watched(Path(config.password_file)) if config.password_file else None
         self._acl = acl.read(Path(config.acl_file)) if config.acl_file else None
 
     async def authenticate(self, *, session: Session) -> bool:
         """Whether this client may connect."""
-        if self._entries is not None:
-            entry = self._entries.get(session.username or "")
+        if self._file is not None:
+            entry = self._file.entries().get(session.username or "")
             # The hash is slow on purpose; a thread keeps it from holding up everyone's heartbeats.
             if entry is None or not await asyncio.to_thread(passwords.matches, session.password or "", entry):
                 return False
@@ -43,6 +45,30 @@ class Passwords(BaseAuthPlugin):  # type: ignore[misc]
             will = str(session.will_topic)
             return self._acl.allows(session.username, session.client_id or "", will, acl.Access.WRITE)
         return True
+
+
+class _Watched:
+    """A password file that is read again when it was replaced: what was issued or revoked counts at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._look()
+        self._entries = passwords.read(path)
+
+    def entries(self) -> dict[str, str]:
+        """The entries by user. Raises `BadInput` where the file is gone or broken; then nobody comes in."""
+        now = self._look()
+        if now != self._seen:
+            self._entries = passwords.read(self._path)
+            self._seen = now
+        return self._entries
+
+    def _look(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise BadInput(f"cannot read the password file: {error}", where=str(self._path)) from error
+        return found.st_ino, found.st_mtime_ns
 
 
 class Topics(BaseTopicPlugin):  # type: ignore[misc]

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,9 @@ from typing import Any, NamedTuple
 import typer
 
 from pulse import logs
+from pulse.access.roles import system
 from pulse.clock import HOUR_US, MINUTE_US, to_iso
+from pulse.commands import ownbroker
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.commands.serve import work
 from pulse.errors import BadInput, Conflict
@@ -59,21 +62,21 @@ def run(choices: Choices) -> None:
     with _only_one(settings.data_dir), opened(settings) as parts:
         made = _prepare(parts, choices)
         with (
-            _broker(settings, choices) as (broker, mqtt_5),
-            _simulator(broker, choices, stop),
+            _broker(parts, choices) as own,
+            _simulator(own.broker, choices, _passwords(settings), stop),
         ):
             backfill = Workers(stop)
             if made is not None:
                 backfill.start("history", lambda: _fill_in(parts, choices, made, stop))
 
             def banner(address: str) -> None:
-                _banner(address, broker, settings, choices, time.monotonic() - began)
+                _banner(address, own.broker, settings, choices, time.monotonic() - began)
 
             work(
                 parts,
-                broker,
+                own.broker,
                 stop,
-                mqtt_5=mqtt_5,
+                mqtt_5=own.mqtt_5,
                 collect=True,
                 answer=True,
                 schedule=True,
@@ -100,7 +103,9 @@ def _settings(choices: Choices) -> Settings:
     if choices.time_scale > 1:
         overrides["canary_interval_s"] = max(0.5, 10 / choices.time_scale)
     # A demo never writes into the database or the broker of a real installation.
-    return load(**overrides).model_copy(update={"database_url": None, "mqtt_url": None})
+    return load(**overrides).model_copy(
+        update={"database_url": None, "mqtt_url": None, "broker_dir": None, "broker_auth": "always"}
+    )
 
 
 @contextlib.contextmanager
@@ -180,26 +185,34 @@ def _fill_in(parts: Parts, choices: Choices, end_us: int, stop: threading.Event)
 
 
 @contextlib.contextmanager
-def _broker(settings: Settings, choices: Choices) -> Iterator[tuple[Broker, bool]]:
-    from collector import broker
+def _broker(parts: Parts, choices: Choices) -> Iterator[ownbroker.Running]:
+    from simulators.credentials import provide
 
-    with broker.start(settings.data_dir, choices.mqtt_port, prefer_embedded=choices.embedded_broker) as local:
-        if choices.mqtt_port and local.port != choices.mqtt_port:
+    path, now_us = _passwords(parts.settings), parts.clock.now_us()
+    with parts.db.write() as connection:
+        provide(connection, system("demo", socket.gethostname()), _fleet(choices), path, now_us)
+    with ownbroker.running(parts, choices.mqtt_port, prefer_embedded=choices.embedded_broker) as own:
+        if choices.mqtt_port and own.port != choices.mqtt_port:
             _say(
-                f"MQTT 端口 {choices.mqtt_port} 已被占用，改用 {local.port} / "
-                f"MQTT port {choices.mqtt_port} is taken, using {local.port}."
+                f"MQTT 端口 {choices.mqtt_port} 已被占用，改用 {own.port} / "
+                f"MQTT port {choices.mqtt_port} is taken, using {own.port}."
             )
-        yield Broker(local.url), local.kind is not broker.Kind.EMBEDDED
+        yield own
+
+
+def _passwords(settings: Settings) -> Path:
+    """The file that the simulated devices' passwords are kept in."""
+    return settings.data_dir / "device-passwords"
 
 
 @contextlib.contextmanager
-def _simulator(broker: Broker, choices: Choices, stop: threading.Event) -> Iterator[None]:
+def _simulator(broker: Broker, choices: Choices, passwords: Path, stop: threading.Event) -> Iterator[None]:
     """The simulators as a process of their own, which ends with us however we end."""
     command = [
         *(sys.executable, "-m", "collector.broker.leash", str(os.getpid())),
         *(sys.executable, "-m", "pulse", "simulate", "--quiet", "--broker", broker.shown()),
         *("--seed", str(choices.seed), "--devices", str(choices.devices)),
-        *("--time-scale", str(choices.time_scale)),
+        *("--time-scale", str(choices.time_scale), "--passwords", str(passwords)),
     ]
     # Ctrl-C is for us; the devices go once nobody counts them any more.
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
@@ -233,6 +246,7 @@ def _banner(address: str, broker: Broker, settings: Settings, choices: Choices, 
   网页 Page      {address}/
   接口 API       {address}/api/v1/indicators/online-rate
   MQTT           {broker.shown()}
+                 设备口令 device passwords: {_passwords(settings)}
   数据 Data      {settings.data_dir} ({store})
 
   {choices.devices} 台模拟设备正在连接；全部状态几分钟内确定。按 Ctrl-C 结束。

@@ -4,9 +4,14 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
+from pulse import logs
+from pulse.broker.publishing import publish
+from pulse.commands import ownbroker
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
-from pulse.errors import SettingsError
+from pulse.errors import PulseError, SettingsError
 from pulse.settings import Broker, Settings
+
+log = logs.get(__name__)
 
 STOP_WITHIN_S = 5.0
 
@@ -16,6 +21,7 @@ def collector(settings: Settings) -> None:
     broker = configured_broker(settings)
     stop = stop_on_signals()
     with opened(settings) as parts:
+        _publish(parts)
         work(parts, broker, stop, collect=True)
 
 
@@ -36,23 +42,30 @@ def scheduler(settings: Settings) -> None:
 def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
     """Everything in one process, with a broker of its own if none is configured."""
     stop = stop_on_signals()
-    with opened(settings) as parts, broker_of(settings) as (broker, mqtt_5):
+    with opened(settings) as parts, _broker_of(parts) as (broker, mqtt_5):
         work(parts, broker, stop, mqtt_5=mqtt_5, collect=True, answer=True, schedule=True, ready=ready)
 
 
 @contextlib.contextmanager
-def broker_of(settings: Settings) -> Iterator[tuple[Broker, bool]]:
+def _broker_of(parts: Parts) -> Iterator[tuple[Broker, bool]]:
     """The configured broker, or one that is started here and ends with us; and whether to try MQTT 5."""
-    if settings.mqtt_url is not None:
-        yield Broker(settings.mqtt_url.get_secret_value()), True
+    if parts.settings.mqtt_url is not None:
+        _publish(parts)
+        yield Broker(parts.settings.mqtt_url.get_secret_value()), True
         return
-    from collector import broker
+    with ownbroker.running(parts, parts.settings.mqtt_port) as own:
+        yield own.broker, own.mqtt_5
 
-    local = broker.start(settings.data_dir, settings.mqtt_port)
+
+def _publish(parts: Parts) -> None:
+    """Mend what a crash left between a change of credentials and the broker's files."""
+    if parts.settings.broker_dir is None:
+        return
     try:
-        yield Broker(local.url), local.kind is not broker.Kind.EMBEDDED
-    finally:
-        local.stop()
+        publish(parts.db, parts.settings)
+    except PulseError as error:
+        # Devices that signed in before still can; that is no reason not to hear them.
+        log.error("broker_files_not_written", error=str(error))
 
 
 def configured_broker(settings: Settings) -> Broker:

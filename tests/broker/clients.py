@@ -41,6 +41,8 @@ class Client:
     ) -> None:
         self.received: list[tuple[str, bytes, bool]] = []
         self.refused: str | None = None
+        self.lost = False
+        """Whether a connection ended that the broker had accepted, for whatever reason."""
         self._connected = threading.Event()
         self._acknowledged: dict[int, list[Any]] = {}
         options: dict[str, Any] = {} if protocol == mqtt.MQTTv5 else {"clean_session": clean}
@@ -50,6 +52,7 @@ class Client:
         if will is not None:
             self.paho.will_set(will[0], will[1], qos=1, retain=True)
         self.paho.on_connect = self._on_connect
+        self.paho.on_disconnect = self._on_disconnect
         self.paho.on_message = self._on_message
         self.paho.on_subscribe = self._on_answer
         self.paho.on_publish = self._on_answer
@@ -63,6 +66,9 @@ class Client:
             self.paho.disconnect()
         else:
             self._connected.set()
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
+        self.lost = self.connected
 
     def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
         self.received.append((message.topic, bytes(message.payload), message.retain))

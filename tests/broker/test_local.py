@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from collector.broker import Kind, LocalBroker, local, passwords, start
+from collector.broker import Kind, LocalBroker, local, start
+from pulse.broker import passwords
 from pulse.errors import BadInput, PulseError
 from pulse.limits import allow_connections
 from tests import programs, servers
@@ -144,7 +145,9 @@ def test_mosquitto_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 def test_password_and_access_files_are_kept_by_both(kind: Kind, tmp_path: Path) -> None:
     password_file, acl_file = tmp_path / "passwords", tmp_path / "acl"
-    passwords.write(password_file, {"d1": "one", "collector": "all"}, iterations=1000)
+    entries = {user: passwords.hashed(password) for user, password in (("d1", "one"), ("collector", "all"))}
+    password_file.write_text(passwords.rendered(entries))
+    password_file.chmod(0o600)
     acl_file.write_text("user collector\ntopic read community/#\npattern write community/+/+/%u/#\n")
     acl_file.chmod(0o600)
     with start(

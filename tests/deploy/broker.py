@@ -4,12 +4,20 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pulse.broker import passwords
+from pulse.registry.model import Community, DeviceRecord, Kind
+from pulse.settings import Settings
+from pulse.stores.relational import registry
+from pulse.stores.relational.database import Database
 from tests import programs, servers
+from tests.broker.clients import until
 
-SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "mosquitto"
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "deploy" / "mosquitto"
 
 
 class ComposeBroker:
@@ -19,24 +27,56 @@ class ComposeBroker:
         self.server = server
         self.port = server.port
         self.root = root
-        self._environment = environment
+        self.environment = environment
 
     def script(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a script of deploy/mosquitto beside the broker."""
         return subprocess.run(
             ["sh", str(self.root / "config" / name), *arguments],
-            env={**self._environment, "MOSQUITTO_PID": str(self.server.process.pid)},
+            env={**self.environment, "MOSQUITTO_PID": str(self.server.process.pid)},
             capture_output=True,
             text=True,
             check=False,
             timeout=30,
         )
 
-    def add_device(self, device: str) -> str:
-        """Add a device and give its password."""
-        done = self.script("add-device.sh", device)
+    @property
+    def users(self) -> dict[str, str]:
+        """Entries of the password file that the broker reads."""
+        return passwords.read(self.root / "data" / "passwords")
+
+    def issue(self, device: str) -> str:
+        """Issue a password as `pulse device credentials issue` does in the api's container, and give it."""
+        told = self.pulse("issue", device)
+        assert until(lambda: device in self.users)
+        return told.strip().partition(":")[2]
+
+    def pulse(self, action: str, device: str) -> str:
+        """Run `pulse device credentials ACTION DEVICE` on the shared volume; gives what it printed."""
+        settings = Settings(data_dir=self.root, broker_dir=self.root / "devices", _env_file=None)  # type: ignore[call-arg]
+        with contextlib.closing(Database(settings.relational_url())) as db:
+            db.open()
+            with db.write() as connection:
+                community, kind = Community("xinjinglou", "", ""), Kind("camera", "", "", 60.0, 180.0)
+                registry.put_communities(connection, [community], 1)
+                registry.put_kinds(connection, [kind], 1)
+                registry.put_devices(connection, [DeviceRecord(device, community.id, kind.id)], 1)
+        done = subprocess.run(
+            [sys.executable, "-m", "pulse", "device", "credentials", action, device],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "PULSE_DATA_DIR": str(settings.data_dir),
+                "PULSE_BROKER_DIR": str(settings.broker_dir),
+            },
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return done.stdout
 
 
 @contextlib.contextmanager
@@ -46,7 +86,9 @@ def compose_broker(folder: Path, **passwords: str) -> Iterator[ComposeBroker]:
     programs.require("mosquitto_sub")
     root, port = folder / "mosquitto", servers.free_port()
     shutil.copytree(SHIPPED, root / "config")
-    (root / "data").mkdir()
+    shutil.copy(ROOT / "pulse" / "broker" / "acl", root / "acl")
+    for name in ("data", "devices", "certificates"):
+        (root / name).mkdir()
     conf = root / "config" / "mosquitto.conf"
     text = conf.read_text(encoding="utf-8")
     assert "listener 1883\n" in text
@@ -58,6 +100,7 @@ def compose_broker(folder: Path, **passwords: str) -> Iterator[ComposeBroker]:
         "MOSQUITTO_ROOT": str(root),
         "MOSQUITTO_HEALTH": str(folder / "health"),
         "MOSQUITTO_PORT": str(port),
+        "MOSQUITTO_LOOK_S": "0.1",
         **passwords,
     }
     server = servers.RunningBroker(

@@ -6,9 +6,9 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
-from collector.broker import passwords
 from collector.mqtt import DROPPED_TOPIC, UPTIME_TOPIC
-from tests import programs, servers
+from pulse.broker import passwords
+from tests import servers
 from tests.broker.clients import Client, until
 from tests.deploy.broker import SHIPPED, ComposeBroker, compose_broker
 
@@ -28,7 +28,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeBroker]:
 @pytest.fixture(scope="module")
 def device(broker: ComposeBroker) -> str:
     """The password of the device `camera-001`."""
-    return broker.add_device("camera-001")
+    return broker.issue("camera-001")
 
 
 @pytest.fixture
@@ -112,7 +112,6 @@ def test_a_last_will_on_anothers_topic_is_refused(
         ("camera-002", COLLECTOR),
         ("_collector", ""),
         ("_collector", READER),
-        ("_simulator", ""),
     ],
 )
 def test_strangers_and_wrong_passwords_are_refused(
@@ -162,18 +161,35 @@ def test_the_health_check_passes_and_notices_a_frozen_broker(broker: ComposeBrok
         broker.server.resume()
 
 
-@pytest.mark.parametrize("device_id", ["_collector", "a/b", "+", "#", "a b", "", "x" * 65, "a:b"])
-def test_only_an_id_can_be_added_as_a_device(broker: ComposeBroker, device_id: str) -> None:
-    before = passwords.read(broker.root / "data" / "passwords")
-    done = broker.script("add-device.sh", device_id)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert passwords.read(broker.root / "data" / "passwords") == before
+def test_a_revoked_device_is_put_out_and_others_stay(broker: ComposeBroker, collector: Client) -> None:
+    kept, revoked = broker.issue("camera-010"), broker.issue("camera-011")
+    with (
+        Client(broker.port, "cam-10", user="camera-010", password=kept) as stays,
+        Client(broker.port, "cam-11", user="camera-011", password=revoked) as goes,
+    ):
+        assert stays.connected
+        assert goes.connected
+        broker.pulse("revoke", "camera-011")
+        assert until(lambda: goes.lost)
+        assert Client(broker.port, "cam-11b", user="camera-011", password=revoked).refused
+        stays.publish("community/xinjinglou/camera/camera-010/heartbeat", b"{}")
+        assert not stays.lost
+        assert not collector.lost
+
+
+def test_a_shared_file_cannot_bring_in_service_users(broker: ComposeBroker) -> None:
+    before = broker.users
+    shared = broker.root / "devices" / "passwords"
+    shared.write_text(
+        passwords.rendered({"_collector": passwords.hashed("x"), "camera-020": passwords.hashed("y")})
+    )
+    assert until(lambda: "camera-020" in broker.users)
+    assert broker.users["_collector"] == before["_collector"]
 
 
 def test_devices_and_queues_survive_a_restart(tmp_path: Path) -> None:
     with compose_broker(tmp_path, MQTT_COLLECTOR_PASSWORD=COLLECTOR) as broker:
-        password = broker.add_device("camera-001")
+        password = broker.issue("camera-001")
         away = Client(broker.port, "pulse", user="_collector", password=COLLECTOR, clean=False)
         away.subscribe("community/#")
         away.close()
@@ -189,18 +205,11 @@ def test_devices_and_queues_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_service_user_goes_with_its_password(tmp_path: Path) -> None:
-    programs.require("mosquitto_passwd")
-    with compose_broker(
-        tmp_path / "first", MQTT_COLLECTOR_PASSWORD=COLLECTOR, MQTT_SIMULATOR_PASSWORD="sim"
-    ) as broker:
-        with Client(broker.port, "fleet", user="_simulator", password="sim", protocol=mqtt.MQTTv5) as fleet:
-            assert not fleet.publish(OTHERS + "heartbeat", b"{}")[0].is_failure
-        kept = (broker.root / "data" / "passwords").read_text()
-    with compose_broker(tmp_path / "second", MQTT_COLLECTOR_PASSWORD=COLLECTOR) as broker:
-        broker.server.stop()
-        (broker.root / "data" / "passwords").write_text(kept)
-        broker.server.start()
-        assert "_simulator" not in passwords.read(broker.root / "data" / "passwords")
+    with compose_broker(tmp_path, MQTT_COLLECTOR_PASSWORD=COLLECTOR, MQTT_READER_PASSWORD=READER) as broker:
+        assert sorted(broker.users) == ["_collector", "_health", "_reader"]
+        del broker.environment["MQTT_READER_PASSWORD"]
+        broker.server.restart()
+        assert sorted(broker.users) == ["_collector", "_health"]
 
 
 def test_without_the_collectors_password_it_does_not_start(tmp_path: Path) -> None:

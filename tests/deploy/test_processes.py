@@ -24,7 +24,6 @@ OURS = [name for name, service in SERVICES.items() if service.get("command", [""
 PULSE = [sys.executable, "-m", "pulse"]
 VALUES = {
     "MQTT_COLLECTOR_PASSWORD": "collectors-password",
-    "MQTT_SIMULATOR_PASSWORD": "simulators-password",
     "POSTGRES_PASSWORD": "postgres-password",
 }
 
@@ -61,6 +60,8 @@ class Installation:
         self._hosts = {
             "mosquitto:1883": f"127.0.0.1:{broker.port}",
             "http://influxdb:8086": influx.url,
+            "/var/lib/pulse-broker": str(broker.root / "devices"),
+            "/var/lib/pulse/passwords": str(folder / "passwords"),
         }
         self._values = {**VALUES, "INFLUXDB_TOKEN": influx.token}
         self._database = database
@@ -149,7 +150,6 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         compose_broker(
             tmp_path / "broker",
             MQTT_COLLECTOR_PASSWORD=VALUES["MQTT_COLLECTOR_PASSWORD"],
-            MQTT_SIMULATOR_PASSWORD=VALUES["MQTT_SIMULATOR_PASSWORD"],
         ) as broker,
         servers.influxd(tmp_path / "influx") as influx,
         servers.postgres(tmp_path / "postgres") as postgres,
