@@ -113,3 +113,22 @@ def test_every_make_command_that_is_mentioned_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     mentioned = set(re.findall(r"`make ([a-z-]+)", document.read_text(encoding="utf-8")))
     assert mentioned <= targets
+
+
+@pytest.mark.parametrize("document", ["threat-model.md", "threat-model.zh-CN.md"])
+def test_the_threat_model_names_tests_and_code_that_exist(document: str) -> None:
+    named = re.findall(r"`((?:tests|pulse)/[\w./-]+)`", (DOCS / document).read_text(encoding="utf-8"))
+    assert named
+    missing = sorted({path for path in named if not (ROOT / path).exists()})
+    assert not missing, f"docs/{document} names {missing}"
+
+
+def test_the_threat_model_says_the_same_in_both_languages() -> None:
+    points = [
+        re.findall(
+            r"^\| (?:\*\*)?((?:\d+\.)+\d+)", (DOCS / document).read_text(encoding="utf-8"), re.MULTILINE
+        )
+        for document in ("threat-model.md", "threat-model.zh-CN.md")
+    ]
+    assert points[0] == points[1]
+    assert len(points[0]) > 30
