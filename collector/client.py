@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from pulse.settings import Broker
+from pulse.tls import client_context
 
 READ_BYTES = 65_536
 
@@ -59,7 +60,7 @@ def new_client(
 ) -> BufferedClient:
     """A client for one connection: a session that the broker keeps, acknowledgements by hand.
 
-    `reconnect()` connects it.
+    `reconnect()` connects it. Raises `SettingsError` where the CA file cannot be read.
     """
     options: dict[str, Any] = {} if protocol == V5 else {"clean_session": False}
     client = BufferedClient(
@@ -75,7 +76,7 @@ def new_client(
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password)
     if broker.tls:
-        client.tls_set(ca_certs=None if ca_file is None else str(ca_file))
+        client.tls_set_context(client_context(ca_file))
     if protocol == V5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_EXPIRY_S

@@ -24,7 +24,9 @@ from collector.client import PUBLISHING_AT_ONCE, V5, V311, BufferedClient, new_c
 from collector.outbox import Outbox, Outgoing
 from pulse import logs
 from pulse.clock import Clock
+from pulse.errors import SettingsError
 from pulse.settings import Broker
+from pulse.tls import explained
 
 log = logs.get(__name__)
 
@@ -270,9 +272,10 @@ class Link:
             client = self._new_client()
             self._client = client
             client.reconnect()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SettingsError) as error:
             self._client = None
-            self._next_attempt_s = self._clock.monotonic_s() + self._attempts.refused(str(error))
+            reason = explained(error) if self.broker.tls and isinstance(error, OSError) else str(error)
+            self._next_attempt_s = self._clock.monotonic_s() + self._attempts.refused(reason)
 
     def _new_client(self) -> BufferedClient:
         client = new_client(self.broker, self.client_id, self.protocol, self._ca_file)

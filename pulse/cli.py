@@ -32,6 +32,11 @@ credentials_app = typer.Typer(
 )
 device_app.add_typer(credentials_app, name="credentials")
 app.add_typer(device_app, name="device")
+certificates_app = typer.Typer(
+    help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
+    no_args_is_help=True,
+)
+app.add_typer(certificates_app, name="certificates")
 
 
 def main() -> None:
@@ -166,6 +171,10 @@ def simulate(
     ca_file: Annotated[
         Path | None, typer.Option(help="mqtts:// 的 CA 证书 / CA certificates for mqtts://.")
     ] = None,
+    certificates: Annotated[
+        Path | None,
+        typer.Option(help="设备证书目录，含 ID.pem 与 ID-key.pem / Folder of the devices' certificates."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="不显示进度 / No progress.")] = False,
 ) -> None:
     """模拟设备，每台一个真实的 MQTT 连接 / Simulate the fleet, one real MQTT connection a device."""
@@ -179,6 +188,7 @@ def simulate(
         time_scale=time_scale,
         passwords=passwords,
         ca_file=ca_file,
+        certificates=certificates,
         quiet=quiet,
     )
 
@@ -295,6 +305,56 @@ def credentials_write(data_dir: DataDir = None) -> None:
     from pulse.commands import devices as command
 
     command.write(_settings(data_dir=data_dir))
+
+
+_Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="证书目录，默认在数据目录中 / Folder; in the data folder if not given."),
+]
+_Hosts = Annotated[
+    list[str], typer.Option("--host", help="主机名或 IP，可重复 / Host name or IP, repeatable.")
+]
+_GroupReads = Annotated[
+    bool, typer.Option("--group-reads", help="同组用户可读私钥 / The key's group may read it.")
+]
+
+
+@certificates_app.command("ca")
+def certificates_ca(folder: _Folder = None, data_dir: DataDir = None) -> None:
+    """建立 CA，十年有效 / Make the CA, valid for ten years; an existing one is never overwritten."""
+    from pulse.commands import certificates as command
+
+    typer.echo(command.ca(_settings(data_dir=data_dir), folder))
+
+
+@certificates_app.command("server")
+def certificates_server(
+    host: _Hosts, group_reads: _GroupReads = False, folder: _Folder = None, data_dir: DataDir = None
+) -> None:
+    """签发服务器证书 / Sign a certificate for a broker or the pages, valid for 397 days."""
+    from pulse.commands import certificates as command
+
+    typer.echo(command.server(_settings(data_dir=data_dir), folder, host, group_reads=group_reads))
+
+
+@certificates_app.command("device")
+def certificates_device(ids: _Ids, folder: _Folder = None, data_dir: DataDir = None) -> None:
+    """签发设备证书 / Sign devices' client certificates, valid for 825 days; the common name is the id."""
+    from pulse.commands import certificates as command
+
+    for line in command.device(_settings(data_dir=data_dir), folder, ids):
+        typer.echo(line)
+
+
+@certificates_app.command("keep")
+def certificates_keep(
+    host: _Hosts, group_reads: _GroupReads = False, folder: _Folder = None, data_dir: DataDir = None
+) -> None:
+    """缺则建立，将到期则续签 / Make CA and server certificate where missing, renew 30 days before the end."""
+    from pulse.commands import certificates as command
+
+    for line in command.keep(_settings(data_dir=data_dir), folder, host, group_reads=group_reads):
+        typer.echo(line)
 
 
 def _settings(**overrides: object) -> Settings:

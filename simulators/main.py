@@ -22,6 +22,7 @@ def simulate(
     time_scale: float = 1.0,
     passwords_file: Path | None = None,
     ca_file: Path | None = None,
+    certificates: Path | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Progress:
     """Run a fleet against a broker until `stop` is set; `say` takes one line of progress now and then.
@@ -39,6 +40,7 @@ def simulate(
         report=lambda progress: say(shown(progress)),
         passwords=None if passwords_file is None else load_passwords(passwords_file),
         ca_file=ca_file,
+        certificates=certificates,
     )
 
 

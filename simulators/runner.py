@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from pulse.clock import SECOND_US, Clock, SystemClock
 from pulse.errors import BadInput, Missing
 from pulse.settings import Broker
+from pulse.tls import client_context, explained
 from simulators import chance
 from simulators.client import DeviceClient
 from simulators.faults import Do, Step, plan
@@ -25,6 +26,7 @@ from simulators.fleet import Fleet, device_key, fleet
 from simulators.rhythm import keepalive_s
 from simulators.scenario import DEFAULT, Scenario
 
+_CA = "--ca-file (PULSE_MQTT_CA_FILE)"
 SPARE_DESCRIPTORS = 200
 """For logs, libraries and whatever else the process has open."""
 LONGEST_WAIT_S = 0.25
@@ -68,28 +70,39 @@ def run(
     report: Callable[[Progress], None] = lambda _progress: None,
     passwords: Mapping[str, str] | None = None,
     ca_file: Path | None = None,
+    certificates: Path | None = None,
     clock: Clock | None = None,
 ) -> Progress:
     """Run a fleet against a broker until `stop` is set, then let every device say goodbye.
 
     `time_scale` divides every interval, timeout and time of the scenario, but not how far clocks are off.
     A device signs in with its id as user name and its password of `passwords` (`*` for all others); a
-    user name in the broker's address is used by all instead. Without a goodbye the broker would announce
+    user name in the broker's address is used by all instead. `certificates` holds a client certificate of
+    each device, ID.pem and ID-key.pem. Without a goodbye the broker would announce
     every device dead, so at the end they disconnect normally: no last will, the collector hears silence.
-    Raises `BadInput` for a fleet or scale that makes no sense and `Missing` where the machine does not
-    allow as many open sockets.
+    Raises `BadInput` for a fleet, scale or certificate that makes no sense and `Missing` where the machine
+    does not allow as many open sockets.
     """
     if not 0.001 <= time_scale <= 10_000:
         raise BadInput(f"{time_scale:g}; use 0.001 to 10000", where="time-scale")
     whole = fleet(seed, devices, scenario)
     allow_descriptors(len(whole.devices) + SPARE_DESCRIPTORS)
-    tls = ssl.create_default_context(cafile=ca_file) if broker.tls else None
+    if certificates is not None and not broker.tls:
+        raise BadInput("certificates are for mqtts:// only", where="--certificates")
+    tls = client_context(ca_file, where=_CA) if broker.tls else None
     loop = _Loop(broker, whole, scenario.connects_per_s, time_scale, clock or SystemClock(), report)
-    loop.populate(passwords or {}, tls)
+    loop.populate(
+        passwords or {}, lambda device: tls if certificates is None else _own(ca_file, certificates, device)
+    )
     try:
         return loop.run(stop)
     finally:
         loop.close()
+
+
+def _own(ca_file: Path | None, certificates: Path, device: str) -> ssl.SSLContext:
+    pair = (certificates / f"{device}.pem", certificates / f"{device}-key.pem")
+    return client_context(ca_file, where=_CA, certificate=pair[0], key=pair[1])
 
 
 def allow_descriptors(needed: int) -> None:
@@ -183,7 +196,7 @@ class _Loop:
         self._all_in = False
         self._ending = False
 
-    def populate(self, passwords: Mapping[str, str], tls: ssl.SSLContext | None) -> None:
+    def populate(self, passwords: Mapping[str, str], tls_of: Callable[[str], ssl.SSLContext | None]) -> None:
         """Make the devices and begin their plans, in an order that looks like chance."""
         shuffled = sorted(self._fleet.devices, key=lambda d: chance.key(self._fleet.seed, "order", d.id))
         for device in shuffled:
@@ -195,7 +208,7 @@ class _Loop:
                 self,
                 username=self._broker.username or device.id,
                 password=self._password(device.id, passwords),
-                tls=tls,
+                tls=tls_of(device.id),
             )
             self._clients.append(client)
             steps = plan(self._fleet.unit(device), self._fleet.faults.get(device.id))
@@ -269,7 +282,8 @@ class _Loop:
         try:
             client.connect(self._broker.host, self._broker.port)
         except OSError as error:
-            self._trouble = f"{self._broker.shown()}: {error}"
+            said = explained(error, _CA) if self._broker.tls else str(error)
+            self._trouble = f"{self._broker.shown()}: {said}"
             self._gate.failed(self._clock.monotonic_s(), client)
             return False
         self._trouble = ""

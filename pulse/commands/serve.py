@@ -10,6 +10,7 @@ from pulse.commands import ownbroker
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.errors import PulseError, SettingsError
 from pulse.settings import Broker, Settings
+from pulse.tls import client_context
 
 log = logs.get(__name__)
 
@@ -51,7 +52,7 @@ def _broker_of(parts: Parts) -> Iterator[tuple[Broker, bool]]:
     """The configured broker, or one that is started here and ends with us; and whether to try MQTT 5."""
     if parts.settings.mqtt_url is not None:
         _publish(parts)
-        yield Broker(parts.settings.mqtt_url.get_secret_value()), True
+        yield configured_broker(parts.settings), True
         return
     with ownbroker.running(parts, parts.settings.mqtt_port) as own:
         yield own.broker, own.mqtt_5
@@ -75,7 +76,11 @@ def configured_broker(settings: Settings) -> Broker:
             "is not set; give the broker's address, or run `pulse serve`, which starts a broker of its own",
             where="PULSE_MQTT_URL",
         )
-    return Broker(settings.mqtt_url.get_secret_value())
+    broker = Broker(settings.mqtt_url.get_secret_value())
+    if broker.tls:
+        # A CA file that cannot be read is said at the start, not in a log of attempts.
+        client_context(settings.mqtt_ca_file)
+    return broker
 
 
 def work(

@@ -17,6 +17,7 @@ def run(
     time_scale: float,
     passwords: Path | None,
     ca_file: Path | None,
+    certificates: Path | None,
     quiet: bool,
 ) -> None:
     """Run the simulators until told to stop. Raises `BadInput` naming the option or the file's place."""
@@ -36,5 +37,6 @@ def run(
         time_scale=time_scale,
         passwords_file=passwords,
         ca_file=ca_file,
+        certificates=certificates,
         say=say,
     )

@@ -1,6 +1,7 @@
 """Small MQTT clients for tests of brokers."""
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -38,6 +39,7 @@ class Client:
         will: tuple[str, bytes] | None = None,
         clean: bool = True,
         protocol: Any = mqtt.MQTTv311,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.received: list[tuple[str, bytes, bool]] = []
         self.refused: str | None = None
@@ -49,6 +51,8 @@ class Client:
         self.paho = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, **options)
         if user is not None:
             self.paho.username_pw_set(user, password)
+        if tls is not None:
+            self.paho.tls_set_context(tls)
         if will is not None:
             self.paho.will_set(will[0], will[1], qos=1, retain=True)
         self.paho.on_connect = self._on_connect
