@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from pulse.indicators.within import Within
+
 
 class Cursor(NamedTuple):
     """The last id given, the instant and knowledge of the first page, and a digest of its filters."""
@@ -17,9 +19,10 @@ class Cursor(NamedTuple):
     filters: str
 
 
-def digest(filters: object) -> str:
-    """Something that differs for different filters."""
-    return hashlib.sha256(msgspec.json.encode(filters)).hexdigest()[:12]
+def digest(filters: object, within: Within) -> str:
+    """Something that differs for different filters, and for readers who see other communities."""
+    asked = msgspec.json.encode([filters, None if within is None else sorted(within)])
+    return hashlib.sha256(asked).hexdigest()[:12]
 
 
 def encode(cursor: Cursor) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
+
 from api import listing, why
 from api.context import Context
 from api.params import Moment
@@ -10,6 +12,7 @@ from pulse import logs
 from pulse.clock import DAY_US, SECOND_US, to_iso
 from pulse.errors import StoreError
 from pulse.indicators.online_rate import DeviceStatus, StateInterval
+from pulse.indicators.within import Within, covers
 from pulse.ledger.model import Device
 from pulse.registry.model import DeviceRecord
 from pulse.stores.relational import coverage, registry
@@ -35,10 +38,16 @@ def resolved(context: Context, moment: Moment) -> Asked:
     return Asked(at_us, max(at_us, as_of.at_us) if moment.known_us is None else moment.known_us)
 
 
-def device(context: Context, device_id: str, moment: Moment) -> dict[str, Any] | None:
-    """The answer about one device, None when nobody registered it."""
+def registered(connection: Connection, device_id: str, within: Within) -> DeviceRecord | None:
+    """A device of the communities `within`; None for every other, whether it is registered or not."""
+    record = registry.device(connection, device_id)
+    return record if record is not None and covers(within, record.community) else None
+
+
+def device(context: Context, device_id: str, moment: Moment, within: Within) -> dict[str, Any] | None:
+    """The answer about one device, None when none of the communities `within` has it."""
     with context.db.read() as connection:
-        record = registry.device(connection, device_id)
+        record = registered(connection, device_id, within)
         if record is None:
             return None
         listed = registry.ledger_devices(connection, default_timeout_s=context.settings.default_timeout_s)

@@ -7,6 +7,7 @@ from api import cursor, params
 from api.problems import Checks
 from pulse.clock import to_iso
 from pulse.indicators.online_rate import DeviceStatus
+from pulse.indicators.within import Within
 from pulse.registry.model import DeviceRecord
 
 COLUMNS = (
@@ -33,9 +34,18 @@ class Begin(NamedTuple):
 
 
 def begin(
-    checks: Checks, filters: Filters, at: str | None, known_at: str | None, text: str | None, now_us: int
+    checks: Checks,
+    filters: Filters,
+    at: str | None,
+    known_at: str | None,
+    text: str | None,
+    now_us: int,
+    within: Within,
 ) -> Begin:
-    """Where the page asked for begins; a cursor brings the instant of its first page along."""
+    """Where the page asked for begins; a cursor brings the instant of its first page along.
+
+    It serves those only who see the communities of the one that it was given to.
+    """
     moment = params.moment(checks, at, known_at, now_us)
     if text is None:
         return Begin(*moment)
@@ -46,7 +56,7 @@ def begin(
     agrees = (at is None or moment.at_us == found.at_us) and (
         known_at is None or moment.known_us == found.known_us
     )
-    if found.filters != cursor.digest(filters) or not agrees:
+    if found.filters != cursor.digest(filters, within) or not agrees:
         checks.refuse("cursor", "cursor_of_other_query", text)
     return Begin(found.at_us, found.known_us, found.last)
 

@@ -13,9 +13,11 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.reach import told
 from pulse import logs
 from pulse.clock import to_iso
 from pulse.errors import PulseError
+from pulse.indicators.within import Within
 from pulse.stores.relational import events
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.events import Event
@@ -27,6 +29,8 @@ QUEUE_EVENTS = 1000
 PAGE = 500
 MOST_REPLAYED = 10_000
 """A client that missed more than this is told to load anew."""
+RECOGNISED_EVERY_S = 10.0
+"""How often a stream asks whether its reader still may see what it sends."""
 _FAREWELL_S = 1.0
 
 _T = TypeVar("_T")
@@ -34,25 +38,34 @@ _log = logs.get(__name__)
 
 
 class Client:
-    """One connected client; `joined` is the id up to which it reads the table itself."""
+    """One connected client, who sees the communities `within`.
 
-    def __init__(self, joined: int, topics: Collection[str]) -> None:
+    `joined` is the id up to which it reads the table itself.
+    """
+
+    def __init__(self, joined: int, topics: Collection[str], within: Within = None) -> None:
         self.joined = joined
         self.topics = topics
+        self.within = within
         self.offered = joined
         self.queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_EVENTS)
         self.ended = asyncio.Event()
 
     def offer(self, batch: list[Event]) -> bool:
-        """Queue the events that it asked for; False when it is too slow to take them."""
+        """Queue what it is told of the events; False when it is too slow to take them."""
         for event in batch:
-            if event.topic in self.topics:
+            own = self.told(event)
+            if own is not None:
                 try:
-                    self.queue.put_nowait(event)
+                    self.queue.put_nowait(own)
                 except asyncio.QueueFull:
                     return False
         self.offered = batch[-1].id
         return True
+
+    def told(self, event: Event) -> Event | None:
+        """What it gets of an event: nothing of topics that it did not ask for, or communities not its own."""
+        return told(event, self.within) if event.topic in self.topics else None
 
 
 class Ids(NamedTuple):
@@ -115,13 +128,13 @@ class Hub:
             except TimeoutError:
                 continue
 
-    async def join(self, topics: Collection[str]) -> Client:
-        """A new client that is offered what comes from here on."""
+    async def join(self, topics: Collection[str], within: Within) -> Client:
+        """A new client that is offered what comes from here on, as far as it is told of it."""
         async with self._joining:
             if not self._clients:
                 # Nobody listened, so nobody moved the position on.
                 self._position = (await self.ids()).last
-            client = Client(self._position, topics)
+            client = Client(self._position, topics, within)
             self._clients.add(client)
             if self.closed:
                 client.ended.set()
@@ -183,8 +196,9 @@ async def stream(hub: Hub, client: Client, since: "Since", ids: Ids) -> AsyncIte
     else:
         yield block(event_id=last_id, retry=True)
         async for event in _missed(hub, last_id, client.joined):
-            if event.topic in client.topics:
-                yield shown(event)
+            own = client.told(event)
+            if own is not None:
+                yield shown(own)
     while not client.ended.is_set():
         try:
             event = await asyncio.wait_for(client.queue.get(), KEEPALIVE_S)
@@ -241,20 +255,33 @@ def block(
 
 
 class LiveResponse(Response):
-    """Sends a client's stream until the client leaves, is dropped, or the server goes down."""
+    """Sends a client's stream until the client leaves, is dropped, may no longer see what is sent, or the
+    server goes down.
+
+    `is_known` tells whether the reader is still who came; it is asked in a thread, and None needs no asking.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Hub, topics: Collection[str], since: Since) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        topics: Collection[str],
+        since: Since,
+        within: Within = None,
+        is_known: Callable[[], bool] | None = None,
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._hub = hub
         self._topics = topics
         self._since = since
+        self._within = within
+        self._is_known = is_known
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = await self._hub.join(self._topics)
+        client = await self._hub.join(self._topics, self._within)
         try:
             # What fails before the first byte is answered with a problem.
             ids = await self._hub.ids()
@@ -263,6 +290,8 @@ class LiveResponse(Response):
                 asyncio.create_task(_until_disconnected(receive)),
                 asyncio.create_task(client.ended.wait()),
             }
+            if self._is_known is not None:
+                tasks.add(asyncio.create_task(_until_unknown(self._is_known)))
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -301,3 +330,15 @@ class LiveResponse(Response):
 async def _until_disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _until_unknown(is_known: Callable[[], bool]) -> None:
+    """Wait until the reader's session or token has ended, or may see something else than before."""
+    while True:
+        await asyncio.sleep(RECOGNISED_EVERY_S)
+        try:
+            if not await _in_thread(is_known):
+                return
+        except PulseError as error:
+            # Without the database there is nothing to send either.
+            _log.warning("live_reader_unchecked", error=str(error))

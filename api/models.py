@@ -258,7 +258,10 @@ class CollectorAnswer(BaseModel):
     at: str = Field(description="“现在”所指的时刻 / the instant that now stands for")
     started_at: str | None = Field(description="首次开始采集 / the first start; before it all is unknown")
     watermark: WatermarkItem | None = Field(description="null：从未运行 / null: it never ran")
-    quarantined: dict[str, int] = Field(description="隔离的消息数，按原因 / quarantined messages by reason")
+    quarantined: dict[str, int] | None = Field(
+        description="隔离的消息数，按原因；只看得到部分小区者为 null / "
+        "quarantined messages by reason; null to who sees some communities only"
+    )
     discovered: int = Field(description="未登记的设备数 / devices heard that nobody registered")
 
 

@@ -11,6 +11,7 @@ from api.problems import Checks
 from pulse.clock import parse_time, to_iso
 from pulse.errors import BadInput
 from pulse.ids import is_id
+from pulse.indicators.within import Within, covers
 from pulse.stores.relational import registry
 
 if TYPE_CHECKING:
@@ -160,10 +161,13 @@ def one_of(checks: Checks, name: str, value: str | None, known: Iterable[str]) -
         checks.refuse(name, "unknown_value", value, known=shown or "-")
 
 
-def scope(checks: Checks, connection: Connection, community: str | None, kind: str | None) -> None:
-    """Refuse a community or kind that the registry does not have."""
+def scope(
+    checks: Checks, connection: Connection, community: str | None, kind: str | None, within: Within
+) -> None:
+    """Refuse a community or kind that the registry does not have; one that is not `within` is as unknown."""
     if community is not None:
-        one_of(checks, "community", community, (c.id for c in registry.communities(connection)))
+        known = (c.id for c in registry.communities(connection) if covers(within, c.id))
+        one_of(checks, "community", community, known)
     if kind is not None:
         one_of(checks, "kind", kind, (k.id for k in registry.kinds(connection)))
 

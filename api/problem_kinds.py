@@ -181,6 +181,10 @@ KINDS = {
 
 FAULTS = {
     "unknown_parameter": Text("没有这个参数；可用的参数：{known}", "no such parameter; there are: {known}"),
+    "of_all_communities": Text(
+        "此项公布值只有全部小区合计，而您只能看到部分小区；请去掉此参数，或改用 community",
+        "published for all communities together, of which you see some; leave it out, or give `community`",
+    ),
     "given_twice": Text("只能给一次", "may be given once only"),
     "missing": Text("必须给出", "has to be given"),
     "not_a_time": Text(

@@ -6,7 +6,8 @@ from typing import Any
 from api.params import Period
 from api.problems import Checks
 from pulse.clock import SECOND_US, to_iso
-from pulse.indicators.present import percent
+from pulse.indicators.present import percent, summed
+from pulse.indicators.within import Within
 from pulse.stores.relational.published import PublishedValue
 
 MOST_POINTS = 11_000
@@ -30,18 +31,27 @@ def check_size(checks: Checks, period: Period, step_s: int) -> None:
 
 
 def points(
-    values: Iterable[PublishedValue], *, community: str | None, kind: str | None
+    values: Iterable[PublishedValue], *, community: str | None, kind: str | None, within: Within = None
 ) -> list[dict[str, Any]]:
-    """A point of every value, for all devices or those of one community or kind, where it has any."""
-    found = (_point(value, community, kind) for value in values)
+    """A point of every value, for all devices or those of one community or kind, where it has any.
+
+    Limited to the communities `within`, all devices are theirs; what was published of a kind is of all
+    communities together, so that nobody who is limited may ask for it.
+    """
+    found = (_point(value, community, kind, within) for value in values)
     return [point for point in found if point is not None]
 
 
-def _point(value: PublishedValue, community: str | None, kind: str | None) -> dict[str, Any] | None:
+def _point(
+    value: PublishedValue, community: str | None, kind: str | None, within: Within
+) -> dict[str, Any] | None:
     if community is not None:
         figures = value.figures["by_community"].get(community)
     elif kind is not None:
         figures = value.figures["by_kind"].get(kind)
+    elif within is not None:
+        own = [part for name, part in value.figures["by_community"].items() if name in within]
+        figures = summed(own) if own else None
     else:
         figures = value.figures["all"]
     if figures is None:

@@ -47,6 +47,21 @@ class Identity:
             known = request.state.known = self._of(request)
         return known
 
+    def is_still(self, request: Request, actor: Actor) -> bool:
+        """Whether a request that is being answered for long still comes from `actor`, with all its powers.
+
+        Asking is no use of the session: an open stream does not keep it from becoming unused.
+        """
+        context, now_us = self._context, self._context.clock.now_us()
+        token = _bearer(request)
+        if token is not None:
+            return entry.of_token(context.db, token, now_us, actor.origin, is_use=False) == actor
+        secret = session_secret(request)
+        if secret is None:
+            return False
+        present = entry.of_session(context.db, secret, now_us, self.lifetime, is_use=False)
+        return present is not None and entry.of_user(present.user, actor.origin) == actor
+
     def origin(self, request: Request) -> Origin:
         """Where the request comes from."""
         peer = request.client.host if request.client else ""

@@ -10,6 +10,7 @@ from api.present import Present
 from pulse.clock import MINUTE_US, to_iso
 from pulse.indicators.books import AsOf
 from pulse.indicators.online_rate import DeviceStatus
+from pulse.indicators.within import Kept, Within, covers
 from pulse.ledger.model import State
 from pulse.registry.model import Community, DeviceRecord, Discovered, Kind
 from pulse.stores.relational import registry
@@ -85,29 +86,32 @@ class Boards:
         self._context = context
         self._present = present
         self._lock = threading.Lock()
-        self._kept: tuple[list[DeviceStatus], Board] | None = None
+        self._kept: Kept[tuple[list[DeviceStatus], Board]] = Kept()
 
-    def now(self) -> Board:
-        """The board of this moment; the inbox is read anew, since it grows without any device's state."""
+    def now(self, within: Within) -> Board:
+        """The board of this moment for readers of the communities `within`.
+
+        The inbox is read anew, since it grows without any device's state.
+        """
         with self._lock:
-            as_of, statuses = self._present.devices()
-            if self._kept is None or self._kept[0] is not statuses:
-                self._kept = (statuses, board(self._context, as_of, statuses))
-            gathered = self._kept[1]
+            as_of, statuses = self._present.devices(within)
+            kept = self._kept.get(within)
+            if kept is None or kept[0] is not statuses:
+                kept = self._kept.put(within, (statuses, board(self._context, as_of, statuses, within)))
+            gathered = kept[1]
         if gathered.devices:
             return gathered
         with self._context.db.read() as connection:
-            return gathered._replace(inbox=registry.inbox(connection))
+            return gathered._replace(inbox=registry.inbox(connection, communities=within))
 
 
-def board(context: Context, as_of: AsOf, statuses: Sequence[DeviceStatus]) -> Board:
-    """Gather the page's figures, all of the instant of `as_of`."""
-    rate = context.rate.instant()
+def board(context: Context, as_of: AsOf, statuses: Sequence[DeviceStatus], within: Within) -> Board:
+    """Gather the page's figures, all of the instant of `as_of` and of the communities `within`."""
+    rate = context.rate.instant(within=within)
     if rate["at"] != to_iso(as_of.at_us):
-        rate = context.rate.instant(as_of.at_us)
-    names = read_names(context)
-    with context.db.read() as connection:
-        records = {record.id: record for record in registry.devices(connection)}
+        rate = context.rate.instant(as_of.at_us, within=within)
+    names = read_names(context, within)
+    records = read_records(context, within)
     down = [
         names.listed(records[status.device], status, as_of.at_us)
         for status in statuses
@@ -128,13 +132,20 @@ def board(context: Context, as_of: AsOf, statuses: Sequence[DeviceStatus]) -> Bo
     )
 
 
-def read_names(context: Context) -> Names:
-    """The registry's communities and kinds."""
+def read_names(context: Context, within: Within = None) -> Names:
+    """The registry's kinds, and its communities as far as they are `within`."""
     with context.db.read() as connection:
         return Names(
-            {community.id: community for community in registry.communities(connection)},
+            {own.id: own for own in registry.communities(connection) if covers(within, own.id)},
             {kind.id: kind for kind in registry.kinds(connection)},
         )
+
+
+def read_records(context: Context, within: Within) -> dict[str, DeviceRecord]:
+    """The registry's devices by id, those of the communities `within`."""
+    with context.db.read() as connection:
+        devices = registry.devices(connection)
+    return {device.id: device for device in devices if covers(within, device.community)}
 
 
 def figures(rate: Mapping[str, Any]) -> Figures:

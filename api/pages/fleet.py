@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 from api import listing
 from api.context import Context
 from api.listing import Filters
-from api.pages.board import Listed, Names, read_names
+from api.pages.board import Listed, Names, read_names, read_records
 from api.present import Present
 from pulse.indicators.books import AsOf
-from pulse.stores.relational import registry
+from pulse.indicators.within import Within
 
 ROWS = 100
 
@@ -52,12 +52,11 @@ def query(filters: Filters, **more: str) -> str:
     return urlencode([*members, *more.items()])
 
 
-def fleet(context: Context, present: Present, filters: Filters, after: str) -> Fleet:
-    """Gather the page that follows the device `after`."""
-    as_of, statuses = present.devices()
-    names = read_names(context)
-    with context.db.read() as connection:
-        records = {record.id: record for record in registry.devices(connection)}
+def fleet(context: Context, present: Present, filters: Filters, after: str, within: Within) -> Fleet:
+    """Gather the page that follows the device `after`, of the communities `within`."""
+    as_of, statuses = present.devices(within)
+    names = read_names(context, within)
+    records = read_records(context, within)
     of_any_state = listing.select(statuses, records, filters._replace(states=()))
     matching = [item for item in of_any_state if not filters.states or item["state"] in filters.states]
     by_device = {status.device: status for status in statuses}

@@ -12,30 +12,32 @@ from api.context import Context
 from api.listing import Filters
 from api.pages.board import Boards
 from api.pages.fleet import fleet
+from api.pages.refusals import page_route
 from api.pages.render import Renderer
 from api.pages.story import story
 from api.present import Present
 from pulse import logs
-from pulse.access.roles import Permission
+from pulse.access.roles import Actor, Permission
 from pulse.errors import StoreUnavailable
 from pulse.ids import is_id
 from pulse.ledger.model import State
 from pulse.settings import Broker
 
 _P = ParamSpec("_P")
+_Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
 _log = logs.get(__name__)
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context, renderer: Renderer) -> APIRouter:
     """The routes of the pages for people; they appear in no API description."""
     routes = APIRouter(
         include_in_schema=False,
         default_response_class=HTMLResponse,
+        route_class=page_route(renderer),
         dependencies=[Depends(Allowed(Permission.DEVICES_READ))],
     )
     present = Present(context)
     boards = Boards(context, present)
-    renderer = Renderer(context.settings)
     settings = context.settings
     broker = (
         Broker(settings.mqtt_url.get_secret_value())
@@ -58,18 +60,21 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/")
     @guarded
-    def index(request: Request) -> HTMLResponse:
-        return renderer.page(request, "index.html", board=boards.now(), broker=broker)
+    def index(request: Request, actor: _Reader) -> HTMLResponse:
+        board = boards.now(actor.communities)
+        return renderer.page(request, "index.html", board=board, broker=broker)
 
     @routes.get("/wall")
     @guarded
-    def wall(request: Request) -> HTMLResponse:
-        return renderer.page(request, "wall.html", board=boards.now(), broker=broker)
+    def wall(request: Request, actor: _Reader) -> HTMLResponse:
+        board = boards.now(actor.communities)
+        return renderer.page(request, "wall.html", board=board, broker=broker)
 
     @routes.get("/devices")
     @guarded
     def devices(
         request: Request,
+        actor: _Reader,
         state: Annotated[list[str] | None, Query()] = None,
         community: str = "",
         kind: str = "",
@@ -79,12 +84,14 @@ def router(context: Context) -> APIRouter:
         known = {s.slug for s in State}
         states = tuple(slug for slug in state or () if slug in known)
         filters = Filters(states, community or None, kind or None, q.strip() or None)
-        return renderer.page(request, "devices.html", fleet=fleet(context, present, filters, after))
+        found = fleet(context, present, filters, after, actor.communities)
+        return renderer.page(request, "devices.html", fleet=found)
 
     @routes.get("/devices/{device_id}")
     @guarded
-    def device(request: Request, device_id: str) -> HTMLResponse:
-        found = story(context, device_id, renderer.times) if is_id(device_id) else None
+    def device(request: Request, actor: _Reader, device_id: str) -> HTMLResponse:
+        is_known = is_id(device_id)
+        found = story(context, device_id, renderer.times, actor.communities) if is_known else None
         if found is None:
             return renderer.page(request, "missing.html", status=404, device_id=device_id)
         return renderer.page(request, "device.html", story=found)

@@ -12,6 +12,7 @@ from api.pages.words import Times
 from api.params import Moment
 from pulse.clock import MINUTE_US, parse_time
 from pulse.indicators.books import AsOf
+from pulse.indicators.within import Within
 from pulse.ledger.model import State
 
 DAYS = 7
@@ -98,9 +99,9 @@ class Story(NamedTuple):
         return ", ".join(labels.state(slug) for slug in slugs)
 
 
-def story(context: Context, device_id: str, times: Times) -> Story | None:
-    """Gather a device's page, None when nobody registered it."""
-    answer = detail.device(context, device_id, Moment(None, None))
+def story(context: Context, device_id: str, times: Times, within: Within) -> Story | None:
+    """Gather a device's page, None when none of the communities `within` has it."""
+    answer = detail.device(context, device_id, Moment(None, None), within)
     if answer is None:
         return None
     at_us = parse_time(answer["at"], "at")
@@ -113,7 +114,7 @@ def story(context: Context, device_id: str, times: Times) -> Story | None:
     window = answer["window"]
     return Story(
         answer=answer,
-        names=read_names(context),
+        names=read_names(context, within),
         at_us=at_us,
         since_us=_us(answer["since"]),
         evidence_us=_us(answer["evidence_at"]),

@@ -1,5 +1,7 @@
 """Whether the collector hears the devices."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Depends, Response
 
 from api import examples, params
@@ -9,9 +11,11 @@ from api.context import Context
 from api.listing import iso
 from api.models import CollectorAnswer
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
-from pulse.access.roles import Permission
+from pulse.access.roles import Actor, Permission
 from pulse.clock import SECOND_US, to_iso
 from pulse.stores.relational import coverage, quarantine, registry
+
+_Reader = Annotated[Actor, Depends(Allowed(Permission.COLLECTOR_READ))]
 
 
 def router(context: Context) -> APIRouter:
@@ -33,17 +37,18 @@ def router(context: Context) -> APIRouter:
             description="是否在听、进度、隔离的消息 / whether it listens, how far it is, what it set aside",
         ),
     )
-    def collector() -> Response:
+    def collector(actor: _Reader) -> Response:
         """采集器现在能否听到设备；听不到时，沉默的设备状态为未知而不是离线。
 
         Whether the collector hears the devices now; while it does not, silence is unknown, not offline.
+        Messages set aside belong to no community for sure: `quarantined` is null to who sees some only.
         """
         as_of = context.rate.as_of()
         with context.db.read() as connection:
             mark = coverage.watermark(connection)
             started_us = coverage.start_us(connection)
-            quarantined = quarantine.counts(connection)
-            discovered = len(registry.inbox(connection))
+            quarantined = quarantine.counts(connection) if actor.communities is None else None
+            discovered = len(registry.inbox(connection, communities=actor.communities))
         now_us = context.clock.now_us()
         return json(
             {

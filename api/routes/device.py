@@ -1,5 +1,7 @@
 """One device: its state and why, and its states through a period."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Depends, Response
 
 from api import detail, examples, params
@@ -10,9 +12,10 @@ from api.models import DeviceAnswer, IntervalsAnswer
 from api.params import At, DeviceId, From, KnownAt, Moment, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE, UNKNOWN_DEVICE
 from api.problems import Checks, Problem
-from pulse.access.roles import Permission
+from pulse.access.roles import Actor, Permission
 from pulse.clock import DAY_US
-from pulse.stores.relational import registry
+
+_Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
 
 
 def router(context: Context) -> APIRouter:
@@ -35,7 +38,7 @@ def router(context: Context) -> APIRouter:
             description="状态、从何时起、起决定作用的消息 / state, since when, and the messages that decide",
         ),
     )
-    def device(id_: DeviceId, at: At = None, known_at: KnownAt = None) -> Response:
+    def device(actor: _Reader, id_: DeviceId, at: At = None, known_at: KnownAt = None) -> Response:
         """为什么离线？登记信息、状态、原因、起决定作用的消息、监听时段和此前 24 小时。
 
         Why is it offline? Registry facts, state, cause, the deciding messages, the listening window, and
@@ -45,7 +48,7 @@ def router(context: Context) -> APIRouter:
         params.device_id(checks, id_)
         moment = params.moment(checks, at, known_at, context.clock.now_us())
         checks.settle()
-        answer = detail.device(context, id_, moment)
+        answer = detail.device(context, id_, moment, actor.communities)
         if answer is None:
             raise Problem(UNKNOWN_DEVICE, members={"device": id_})
         return json(answer)
@@ -63,6 +66,7 @@ def router(context: Context) -> APIRouter:
         ),
     )
     def intervals(
+        actor: _Reader,
         id_: DeviceId,
         from_: From = None,
         to: To = None,
@@ -87,7 +91,7 @@ def router(context: Context) -> APIRouter:
             asked = detail.resolved(context, Moment(period.to_us, period.known_us))
             from_us = period.from_us
         with context.db.read() as connection:
-            if registry.device(connection, id_) is None:
+            if detail.registered(connection, id_, actor.communities) is None:
                 raise Problem(UNKNOWN_DEVICE, members={"device": id_})
         stretches = context.rate.timeline(id_, from_us, *asked)
         return json(detail.intervals(id_, stretches, from_us, asked))

@@ -16,13 +16,16 @@ from api.params import At, Community, Kind, KnownAt, Moment
 from api.present import Present
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
-from pulse.access.roles import Permission
+from pulse.access.roles import Actor, Permission
 from pulse.clock import to_iso
 from pulse.ledger.model import State
+from pulse.stores.relational import audit
 
 CSV = "text/csv"
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+
+_Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
 
 _States = Annotated[
     list[str] | None,
@@ -56,6 +59,7 @@ def router(context: Context, present: Present) -> APIRouter:
     )
     def devices(
         request: Request,
+        actor: _Reader,
         states: _States = None,
         community: Community = None,
         kind: Kind = None,
@@ -98,18 +102,19 @@ def router(context: Context, present: Present) -> APIRouter:
         """
         checks = Checks()
         filters = Filters(tuple(states or ()), community, kind, q)
-        begin = listing.begin(checks, filters, at, known_at, cursor_, context.clock.now_us())
+        within = actor.communities
+        begin = listing.begin(checks, filters, at, known_at, cursor_, context.clock.now_us(), within)
         for state in filters.states:
             params.one_of(checks, "state", state, (s.slug for s in State))
         with context.db.read() as connection:
-            params.scope(checks, connection, community, kind)
+            params.scope(checks, connection, community, kind, within)
             checks.settle()
         if begin.at_us is None:
-            as_of, statuses = present.devices()
+            as_of, statuses = present.devices(within)
             asked = Asked(as_of.at_us, as_of.at_us)
         else:
             asked = detail.resolved(context, Moment(begin.at_us, begin.known_us))
-            statuses = context.rate.devices(*asked)
+            statuses = context.rate.devices(*asked, within)
         found = listing.select(statuses, present.records(), filters)
         as_csv = (format_ or "") == "csv" or (
             format_ is None and media_type(request.headers.get("accept"), ["application/json", CSV]) == CSV
@@ -119,8 +124,9 @@ def router(context: Context, present: Present) -> APIRouter:
         page = rest[:size]
         following = None
         if len(rest) > size:
-            following = cursor.encode(cursor.Cursor(page[-1]["id"], *asked, cursor.digest(filters)))
+            following = cursor.encode(cursor.Cursor(page[-1]["id"], *asked, cursor.digest(filters, within)))
         if as_csv:
+            _note_export(context, actor, filters, asked, len(page))
             return _csv(page, following, asked.at_us)
         body = {
             "items": page,
@@ -132,6 +138,25 @@ def router(context: Context, present: Present) -> APIRouter:
         return json(body, {"Vary": "Accept"})
 
     return routes
+
+
+def _note_export(context: Context, actor: Actor, filters: Filters, asked: Asked, count: int) -> None:
+    """Write into the audit log that a list left the product; without that it does not leave."""
+    said = {
+        "filters": {name: value for name, value in filters._asdict().items() if value},
+        "at": to_iso(asked.at_us),
+        "count": count,
+    }
+    with context.db.write() as connection:
+        audit.append(
+            connection,
+            actor,
+            "export",
+            "devices",
+            context.clock.now_us(),
+            community=filters.community,
+            after=said,
+        )
 
 
 def _csv(page: list[dict[str, Any]], following: str | None, at_us: int) -> Response:

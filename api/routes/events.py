@@ -2,18 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from api import examples, params
 from api.answers import answers
 from api.auth.guard import Allowed
+from api.auth.identity import identity
 from api.live import Hub, LiveResponse, Since
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
-from pulse.access.roles import Permission
+from pulse.access.roles import Actor, Permission
 from pulse.stores.relational.events import TOPICS
 
 _LARGEST_ID = (1 << 63) - 1
+
+_Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
 
 
 def router(hub: Hub) -> APIRouter:
@@ -38,6 +41,8 @@ def router(hub: Hub) -> APIRouter:
         ),
     )
     async def events(
+        request: Request,
+        actor: _Reader,
         topics: Annotated[
             list[str] | None,
             Query(
@@ -62,9 +67,11 @@ def router(hub: Hub) -> APIRouter:
         """状态变化（`transition`）、指标变化（`indicator`）与采集状况（`coverage`）的 Server-Sent Events。
 
         断线后凭 Last-Event-ID 补发；补不齐时发 `reset`，页面应重新载入数据。每 15 秒一条注释保持连接。
+        会话或令牌失效、用户所能看到的有变时，连接结束。
 
         After a lost connection Last-Event-ID brings what was missed; when that is no longer possible a
-        `reset` is sent, and what is shown has to be loaded anew. A comment every 15 s keeps it open.
+        `reset` is sent, and what is shown has to be loaded anew. A comment every 15 s keeps it open. It ends
+        when the session or token ends, or its user may see something else than before.
         """
         checks = Checks()
         wanted = [name.strip() for given in topics or [] for name in given.split(",") if name.strip()]
@@ -77,6 +84,7 @@ def router(hub: Hub) -> APIRouter:
             digits = last_event_header.isascii() and last_event_header.isdigit()
             known = int(last_event_header) if digits and len(last_event_header) < 19 else None
             since = Since(known, malformed=known is None)
-        return LiveResponse(hub, frozenset(wanted) or TOPICS, since)
+        is_known = None if actor.is_anonymous else lambda: identity(request).is_still(request, actor)
+        return LiveResponse(hub, frozenset(wanted) or TOPICS, since, actor.communities, is_known)
 
     return routes

@@ -12,12 +12,14 @@ from api.models import HistoryAnswer, OnlineRateAnswer
 from api.params import At, Community, From, Kind, KnownAt, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from api.problems import Checks
-from pulse.access.roles import Permission
+from pulse.access.roles import Actor, Permission
 from pulse.clock import DAY_US, SECOND_US
 from pulse.indicators.online_rate import NAME
 from pulse.stores.relational import published
 
 _DEFAULT_STEP_S = 60
+
+_Reader = Annotated[Actor, Depends(Allowed(Permission.INDICATORS_READ))]
 
 
 def router(context: Context) -> APIRouter:
@@ -39,7 +41,9 @@ def router(context: Context) -> APIRouter:
             description="在线率、分子、分母与各状态 / the rate with numerator, denominator and every state",
         ),
     )
-    def online_rate(at: At = None, from_: From = None, to: To = None, known_at: KnownAt = None) -> Response:
+    def online_rate(
+        actor: _Reader, at: At = None, from_: From = None, to: To = None, known_at: KnownAt = None
+    ) -> Response:
         """现在、过去某一时刻（`at`）或时段（`from`、`to`）的在线率；`known_at` 按当时所知作答。
 
         The rate now, at a past instant (`at`) or over a period (`from`, `to`; amounts are then
@@ -50,13 +54,13 @@ def router(context: Context) -> APIRouter:
         if from_ is None and to is None:
             moment = params.moment(checks, at, known_at, now_us)
             checks.settle()
-            return json(context.rate.instant(moment.at_us, moment.known_us))
+            return json(context.rate.instant(moment.at_us, moment.known_us, actor.communities))
         if at is not None:
             checks.refuse("at", "excludes", at, partner="from / to")
         period = params.period(checks, from_, to, known_at, now_us)
         checks.settle()
         assert period is not None  # noqa: S101 - absent only with a fault
-        return json(context.rate.period(*period))
+        return json(context.rate.period(*period, actor.communities))
 
     @routes.get(
         "/online-rate/history",
@@ -70,6 +74,7 @@ def router(context: Context) -> APIRouter:
         ),
     )
     def history(
+        actor: _Reader,
         from_: From = None,
         to: To = None,
         step_s: Annotated[
@@ -95,15 +100,18 @@ def router(context: Context) -> APIRouter:
             checks.refuse("step_s", "not_of_step", str(step_s))
         if community is not None and kind is not None:
             checks.refuse("kind", "excludes", kind, partner="community")
+        if kind is not None and actor.communities is not None:
+            checks.refuse("kind", "of_all_communities", kind)
         if period is not None:
             series.check_size(checks, period, step_s)
         with context.db.read() as connection:
-            params.scope(checks, connection, community, kind)
+            params.scope(checks, connection, community, kind, actor.communities)
             checks.settle()
             assert period is not None  # noqa: S101 - absent only with a fault
             values = published.series(
                 connection, NAME, period.from_us, period.to_us, step_us=step_s * SECOND_US
             )
-        return json({"points": series.points(values, community=community, kind=kind)})
+        points = series.points(values, community=community, kind=kind, within=actor.communities)
+        return json({"points": points})
 
     return routes

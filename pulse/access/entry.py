@@ -135,8 +135,13 @@ class Present(NamedTuple):
     user: User
 
 
-def of_session(db: Database, secret: str, now_us: int, lifetime: Lifetime) -> Present | None:
-    """The session of a secret, None when it has ended: revoked, unused for too long, too old."""
+def of_session(
+    db: Database, secret: str, now_us: int, lifetime: Lifetime, *, is_use: bool = True
+) -> Present | None:
+    """The session of a secret, None when it has ended: revoked, unused for too long, too old.
+
+    Only a use (`is_use`) keeps it from becoming unused.
+    """
     with db.read() as connection:
         session = sessions.found(connection, secrets.digest(secret))
         user = None if session is None else users.of(connection, session.user_id)
@@ -144,14 +149,17 @@ def of_session(db: Database, secret: str, now_us: int, lifetime: Lifetime) -> Pr
         return None
     if now_us >= min(session.expires_us, session.last_us + lifetime.idle_us):
         return None
-    if now_us - session.last_us >= TOUCHED_EVERY_US:
+    if is_use and now_us - session.last_us >= TOUCHED_EVERY_US:
         with db.write() as connection:
             sessions.touch(connection, session.id, now_us)
     return Present(session, user)
 
 
-def of_token(db: Database, secret: str, now_us: int, address: str) -> Actor | None:
-    """Who a token speaks for, None for one that is wrong, revoked or expired."""
+def of_token(db: Database, secret: str, now_us: int, address: str, *, is_use: bool = True) -> Actor | None:
+    """Who a token speaks for, None for one that is wrong, revoked or expired.
+
+    Only a use (`is_use`) is noted as its last.
+    """
     with db.read() as connection:
         token = tokens.found(connection, secrets.digest(secret))
         user = None if token is None else users.of(connection, token.user_id)
@@ -159,7 +167,7 @@ def of_token(db: Database, secret: str, now_us: int, address: str) -> Actor | No
         return None
     if token.revoked_us is not None or now_us >= token.expires_us:
         return None
-    if token.last_us is None or now_us - token.last_us >= TOUCHED_EVERY_US:
+    if is_use and (token.last_us is None or now_us - token.last_us >= TOUCHED_EVERY_US):
         with db.write() as connection:
             tokens.touch(connection, token.id, now_us, address)
     return _actor_of_token(token, user, address)

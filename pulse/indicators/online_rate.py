@@ -8,6 +8,7 @@ from pulse.clock import SECOND_US, Clock, to_iso
 from pulse.errors import BadInput, NotFound
 from pulse.indicators.books import AsOf, Library, Opened
 from pulse.indicators.present import compact, described, scored
+from pulse.indicators.within import Kept, Within, covers
 from pulse.ledger.answer import Stretch, timeline
 from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run, State
 from pulse.ledger.rates import Figures
@@ -59,44 +60,58 @@ class OnlineRate:
         self._library = Library(db, clock, default_timeout_s)
         self._clock = clock
         self._lock = threading.Lock()
-        self._now: tuple[int, dict[str, Any]] | None = None
+        self._now: Kept[tuple[int, dict[str, Any]]] = Kept()
 
     def as_of(self) -> AsOf:
         """Up to when the database is complete, and whether the collector hears anything."""
         return self._library.as_of()
 
-    def instant(self, at_us: int | None = None, known_us: int | None = None) -> dict[str, Any]:
+    def instant(
+        self, at_us: int | None = None, known_us: int | None = None, within: Within = None
+    ) -> dict[str, Any]:
         """The rate at one moment, "now" by default, as known at `known_us`, now by default.
 
-        Raises `BadInput` for a moment in the future or past its own knowledge time.
+        All its figures are those of the communities `within`. Raises `BadInput` for a moment in the future
+        or past its own knowledge time.
         """
         at, as_of = self._library.moment(at_us)
         known = self._knowledge(at, known_us, as_of)
         is_now = at_us is None and known_us is None and not as_of.stale
         if is_now:
             with self._lock:
-                if self._now is not None and self._now[0] == at:
-                    return self._now[1]
-        answer = self._answer(self.figures(at, None, known), at, None, known)
+                kept = self._now.get(within)
+                if kept is not None and kept[0] == at:
+                    return kept[1]
+        answer = self._answer(self.figures(at, None, known, within), at, None, known)
         if is_now:
             with self._lock:
-                self._now = (at, answer)
+                self._now.put(within, (at, answer))
         return answer
 
-    def period(self, from_us: int, to_us: int, known_us: int | None = None) -> dict[str, Any]:
-        """The rate over `[from_us, to_us)` in device-seconds, as known at `known_us`. Raises `BadInput`."""
+    def period(
+        self, from_us: int, to_us: int, known_us: int | None = None, within: Within = None
+    ) -> dict[str, Any]:
+        """The rate over `[from_us, to_us)` in device-seconds, as known at `known_us`. Raises `BadInput`.
+
+        All its figures are those of the communities `within`.
+        """
         _check_period(from_us, to_us)
         _, as_of = self._library.moment(to_us)
         known = self._knowledge(to_us, known_us, as_of)
-        return self._answer(self.figures(from_us, to_us, known), from_us, to_us, known)
+        return self._answer(self.figures(from_us, to_us, known, within), from_us, to_us, known)
 
-    def figures(self, start_us: int, end_us: int | None, known_us: int) -> Whole:
-        """Exact figures: devices at an instant (`end_us` None), device-microseconds over a period."""
+    def figures(self, start_us: int, end_us: int | None, known_us: int, within: Within = None) -> Whole:
+        """Exact figures: devices at an instant (`end_us` None), device-microseconds over a period.
+
+        Only devices of the communities `within` are in them.
+        """
         to_us = start_us + 1 if end_us is None else end_us
         opened = self._library.open(start_us, to_us, known_us)
         query = Query(start_us, end_us, known_us)
         whole = Whole(Figures(), {}, {})
         for device in opened.books.devices:
+            if not covers(within, device.community):
+                continue
             own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
             whole.all.add(own)
             whole.by_community.setdefault(device.community, Figures()).add(own)
@@ -112,13 +127,19 @@ class OnlineRate:
             "by_kind": {name: compact(f) for name, f in sorted(whole.by_kind.items())},
         }
 
-    def devices(self, at_us: int | None = None, known_us: int | None = None) -> list[DeviceStatus]:
-        """Every registered device at one moment, by id."""
+    def devices(
+        self, at_us: int | None = None, known_us: int | None = None, within: Within = None
+    ) -> list[DeviceStatus]:
+        """Every registered device of the communities `within` at one moment, by id."""
         at, as_of = self._library.moment(at_us)
         known = self._knowledge(at, known_us, as_of)
         opened = self._library.open(at, at + 1, known, [])
         last = self._library.last_runs(at, known)
-        return [self._status(d, last.get(d.id), opened, at, as_of) for d in opened.books.devices]
+        return [
+            self._status(d, last.get(d.id), opened, at, as_of)
+            for d in opened.books.devices
+            if covers(within, d.community)
+        ]
 
     def device(self, device: str, at_us: int | None = None, known_us: int | None = None) -> DeviceStatus:
         """One device at one moment. Raises `NotFound`."""

@@ -1,5 +1,6 @@
 """Figures as answers: numbers that travel together, exact inside, rounded half up at the edge (rule 10)."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pulse.ledger.model import State
@@ -85,3 +86,24 @@ def compact(figures: Figures) -> dict[str, Any]:
         "unknown_raw": figures.unknown_raw,
         "adjusted": [figures.of(State.ONLINE), figures.judged],
     }
+
+
+def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The compact figures of several communities together."""
+    total = Figures()
+    for part in parts:
+        running, _ = part["raw"]
+        total.add(Figures(_amounts(part["states"]), running, part["unknown_raw"]))
+    return compact(total)
+
+
+def figures_of(said: Mapping[str, Any]) -> Figures:
+    """The figures behind the members of `described`, of an instant (whole devices)."""
+    running, total, bounds = said["running"], said["total"], said["bounds"]
+    # The bound is the double nearest to whole devices over whole devices, so rounding finds them again.
+    upper = running if bounds is None else round(bounds[1] * total)
+    return Figures(_amounts(said["states"]), running, upper - running)
+
+
+def _amounts(states: Mapping[str, int]) -> list[int]:
+    return [states[state.slug] for state in State]

@@ -16,8 +16,8 @@ from tests.api.site import END, T0, Site
 RATE = "/api/v1/indicators/online-rate"
 NOON = "2026-11-23T00:05:00Z"
 LATER = to_iso(END + 60 * SECOND_US)
-FORGED = cursor.encode(cursor.Cursor("cam-1", 1 << 62, 1 << 62, cursor.digest(Filters())))
-OTHER = cursor.encode(cursor.Cursor("cam-1", T0, T0, cursor.digest(Filters(q="x"))))
+FORGED = cursor.encode(cursor.Cursor("cam-1", 1 << 62, 1 << 62, cursor.digest(Filters(), None)))
+OTHER = cursor.encode(cursor.Cursor("cam-1", T0, T0, cursor.digest(Filters(q="x"), None)))
 
 
 @pytest.fixture(scope="module")

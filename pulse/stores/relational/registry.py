@@ -200,13 +200,19 @@ def discover(connection: Connection, device: str, community: str, kind: str, obs
     connection.execute(statement, heard._asdict())
 
 
-def inbox(connection: Connection, limit: int = 1000) -> list[Discovered]:
-    """Heard devices that are not registered, the last heard first, at most `limit`."""
+def inbox(
+    connection: Connection, limit: int = 1000, *, communities: Iterable[str] | None = None
+) -> list[Discovered]:
+    """Heard devices that are not registered, the last heard first, at most `limit`.
+
+    With `communities`, those only whose topics named one of them.
+    """
     table = tables.discovered
     registered = exists().where(tables.devices.c.id == table.c.device)
-    rows = connection.execute(
-        select(table).where(~registered).order_by(table.c.last_us.desc(), table.c.device).limit(limit)
-    )
+    query = select(table).where(~registered)
+    if communities is not None:
+        query = query.where(table.c.community.in_(sorted(communities)))
+    rows = connection.execute(query.order_by(table.c.last_us.desc(), table.c.device).limit(limit))
     return [Discovered(*row) for row in rows]
 
 
