@@ -24,7 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ["collector", "api", "scheduler", "simulated-fleet", "simulators"]
+OURS = ["certificates", "collector", "api", "scheduler", "simulated-fleet", "simulators"]
+ONCE = ["certificates", "simulated-fleet"]
+"""They do their work and end."""
 DEMO = ["simulated-fleet", "simulators"]
 THEIRS = ["mosquitto", "influxdb", "postgres"]
 
@@ -91,10 +93,10 @@ def test_every_setting_that_is_handed_over_exists() -> None:
 @pytest.mark.parametrize("name", OURS + THEIRS)
 def test_every_service_is_watched_restarted_and_bounded(name: str) -> None:
     service = SERVICES[name]
-    assert service["restart"] == ("on-failure" if name == "simulated-fleet" else "unless-stopped")
+    assert service["restart"] == ("on-failure" if name in ONCE else "unless-stopped")
     assert service["logging"]["options"]["max-size"]
     assert "no-new-privileges:true" in service["security_opt"]
-    if name in DEMO:
+    if name in {*DEMO, *ONCE}:
         assert service["healthcheck"] == {"disable": True}
     else:
         assert service["healthcheck"]["test"][0] == "CMD"
@@ -131,6 +133,20 @@ def test_everything_waits_for_what_it_needs() -> None:
         assert SERVICES[name]["depends_on"] == {
             store: {"condition": "service_healthy"} for store in ("mosquitto", "influxdb", "postgres")
         }
+
+
+def test_nobody_speaks_to_the_broker_without_tls() -> None:
+    settings = SERVICES["collector"]["environment"]
+    assert settings["PULSE_MQTT_URL"].startswith("mqtts://")
+    assert settings["PULSE_MQTT_CA_FILE"] == "/var/lib/pulse-certificates/ca.pem"
+    command = SERVICES["simulators"]["command"]
+    assert "mqtts://mosquitto:8883" in command
+    assert command[command.index("--ca-file") + 1] == settings["PULSE_MQTT_CA_FILE"]
+    for name in ("collector", "simulators"):
+        assert "certificates:/var/lib/pulse-certificates:ro" in SERVICES[name]["volumes"]
+    assert SERVICES["mosquitto"]["depends_on"] == {
+        "certificates": {"condition": "service_completed_successfully"}
+    }
 
 
 # --- the image ---

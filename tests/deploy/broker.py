@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pulse.broker import passwords
+from pulse.certificates import keep
 from pulse.registry.model import Community, DeviceRecord, Kind
 from pulse.settings import Settings
 from pulse.stores.relational import registry
@@ -26,6 +28,7 @@ class ComposeBroker:
     def __init__(self, server: servers.RunningBroker, environment: dict[str, str], root: Path) -> None:
         self.server = server
         self.port = server.port
+        self.tls_port = int(environment["MOSQUITTO_TLS_PORT"])
         self.root = root
         self.environment = environment
 
@@ -87,8 +90,10 @@ def compose_broker(folder: Path, **passwords: str) -> Iterator[ComposeBroker]:
     root, port = folder / "mosquitto", servers.free_port()
     shutil.copytree(SHIPPED, root / "config")
     shutil.copy(ROOT / "pulse" / "broker" / "acl", root / "acl")
-    for name in ("data", "devices", "certificates"):
+    for name in ("data", "devices"):
         (root / name).mkdir()
+    keep(root / "certificates", ["127.0.0.1"], datetime.now(UTC))
+    tls_port = servers.free_port()
     conf = root / "config" / "mosquitto.conf"
     text = conf.read_text(encoding="utf-8")
     assert "listener 1883\n" in text
@@ -101,6 +106,7 @@ def compose_broker(folder: Path, **passwords: str) -> Iterator[ComposeBroker]:
         "MOSQUITTO_HEALTH": str(folder / "health"),
         "MOSQUITTO_PORT": str(port),
         "MOSQUITTO_LOOK_S": "0.1",
+        "MOSQUITTO_TLS_PORT": str(tls_port),
         **passwords,
     }
     server = servers.RunningBroker(

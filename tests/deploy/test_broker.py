@@ -1,6 +1,9 @@
 """The shipped broker configuration, run by the real mosquitto: nobody forges, nobody listens in."""
 
+import socket
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -8,6 +11,8 @@ import pytest
 
 from collector.mqtt import DROPPED_TOPIC, UPTIME_TOPIC
 from pulse.broker import passwords
+from pulse.certificates import make_server
+from pulse.tls import client_context
 from tests import servers
 from tests.broker.clients import Client, until
 from tests.deploy.broker import SHIPPED, ComposeBroker, compose_broker
@@ -210,6 +215,28 @@ def test_a_service_user_goes_with_its_password(tmp_path: Path) -> None:
         del broker.environment["MQTT_READER_PASSWORD"]
         broker.server.restart()
         assert sorted(broker.users) == ["_collector", "_health"]
+
+
+def test_a_renewed_certificate_is_taken_in_without_a_restart(
+    broker: ComposeBroker, collector: Client
+) -> None:
+    folder = broker.root / "certificates"
+    context = client_context(folder / "ca.pem")
+    before = _serial(broker, context)
+    make_server(folder, ["127.0.0.1", "localhost"], datetime.now(UTC), replace=True)
+    assert until(lambda: _serial(broker, context) != before)
+    assert not collector.lost
+
+
+def _serial(broker: ComposeBroker, context: ssl.SSLContext) -> object:
+    """The serial number of the certificate that the broker shows; it is verified on the way."""
+    with (
+        socket.create_connection(("127.0.0.1", broker.tls_port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as wrapped,
+    ):
+        shown = wrapped.getpeercert()
+    assert shown is not None
+    return shown["serialNumber"]
 
 
 def test_without_the_collectors_password_it_does_not_start(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every command of docker-compose.yml, with its own environment, as a plain process against real servers."""
 
+import itertools
 import json
 import os
 import re
@@ -28,15 +29,16 @@ VALUES = {
 }
 
 
-def test_compose_starts_four_of_our_processes() -> None:
-    assert sorted(OURS) == ["api", "collector", "scheduler", "simulators"]
+def test_compose_starts_five_of_our_processes() -> None:
+    assert sorted(OURS) == ["api", "certificates", "collector", "scheduler", "simulators"]
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_and_option_exists(name: str) -> None:
     command = SERVICES[name]["command"]
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), command[1:]))
     done = subprocess.run(
-        [*PULSE, command[1], "--help"],
+        [*PULSE, *words, "--help"],
         capture_output=True,
         text=True,
         check=False,
@@ -58,7 +60,8 @@ class Installation:
         self.folder = folder
         self.http_port = servers.free_port()
         self._hosts = {
-            "mosquitto:1883": f"127.0.0.1:{broker.port}",
+            "mosquitto:8883": f"127.0.0.1:{broker.tls_port}",
+            "/var/lib/pulse-certificates": str(broker.root / "certificates"),
             "http://influxdb:8086": influx.url,
             "/var/lib/pulse-broker": str(broker.root / "devices"),
             "/var/lib/pulse/passwords": str(folder / "passwords"),
