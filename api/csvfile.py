@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _BOM = "\ufeff"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -14,12 +14,20 @@ def render(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> byte
     The byte order mark makes Excel read Chinese; an apostrophe keeps text that begins like a formula text
     (https://owasp.org/www-community/attacks/CSV_Injection).
     """
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(columns)
+    return b"".join(lines(columns, rows))
+
+
+def lines(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Iterator[bytes]:
+    """The same, a row at a time: for tables that are too long to be held."""
+    yield _BOM.encode() + _row(columns)
     for row in rows:
-        writer.writerow([_cell(row[name]) for name in columns])
-    return (_BOM + out.getvalue()).encode()
+        yield _row([_cell(row[name]) for name in columns])
+
+
+def _row(cells: Sequence[object]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerow(cells)
+    return out.getvalue().encode()
 
 
 def _cell(value: object) -> object:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pulse import __version__
+from pulse import __version__, cli_access
 from pulse.errors import BadInput, PulseError
+from pulse.options import DataDir
 from pulse.settings import Settings, load
 
 app = typer.Typer(
@@ -32,6 +33,9 @@ credentials_app = typer.Typer(
 )
 device_app.add_typer(credentials_app, name="credentials")
 app.add_typer(device_app, name="device")
+app.add_typer(cli_access.user_app, name="user")
+app.add_typer(cli_access.token_app, name="token")
+app.add_typer(cli_access.audit_app, name="audit")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
     no_args_is_help=True,
@@ -75,12 +79,6 @@ def _options(
     del version
 
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir", help="数据目录，代替 PULSE_DATA_DIR / Data folder, instead of PULSE_DATA_DIR."
-    ),
-]
 HttpPort = Annotated[int | None, typer.Option("--port", help="网页与接口的端口 / Port of pages and API.")]
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from limits import parse as parse_rate
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -66,6 +67,16 @@ class Settings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="Address that the API and the pages listen on.")
     http_port: int = Field(8000, ge=1, le=65535, description="Port that the API and the pages listen on.")
+    http_tls_cert_file: Path | None = Field(
+        None, description="Certificate (PEM, with its chain) to serve https:// with; needs its key."
+    )
+    http_tls_key_file: Path | None = Field(None, description="Private key (PEM) of that certificate.")
+    public_url: str | None = Field(
+        None, description="Address by which people reach the pages, for the links that are printed."
+    )
+    rate_limit: str = Field(
+        "600/minute", description="Most requests of one client address to the API and the pages."
+    )
     trusted_proxies: str | None = Field(
         None,
         description="Addresses or networks, by commas, of reverse proxies whose X-Forwarded-For, -Proto and "
@@ -112,6 +123,25 @@ class Settings(BaseSettings):
             raise ValueError("use DEBUG, INFO, WARNING or ERROR")
         return value.upper()
 
+    @field_validator("rate_limit")
+    @classmethod
+    def _a_rate(cls, value: str) -> str:
+        try:
+            parse_rate(value)
+        except ValueError:
+            raise ValueError("use a number per second, minute or hour such as 600/minute") from None
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _a_page_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("use an address such as https://pulse.example.org")
+        return value.rstrip("/")
+
     @field_validator("mqtt_host")
     @classmethod
     def _an_address(cls, value: str) -> str:
@@ -136,6 +166,14 @@ class Settings(BaseSettings):
             raise ValueError("PULSE_INFLUXDB_URL is set but PULSE_INFLUXDB_TOKEN (or _TOKEN_FILE) is not")
         return self
 
+    @model_validator(mode="after")
+    def _tls_whole(self) -> "Settings":
+        if (self.http_tls_cert_file is None) != (self.http_tls_key_file is None):
+            raise ValueError(
+                "give both PULSE_HTTP_TLS_CERT_FILE and PULSE_HTTP_TLS_KEY_FILE, or neither of them"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -156,6 +194,14 @@ class Settings(BaseSettings):
             if url.startswith(scheme):
                 return "postgresql+psycopg://" + url.removeprefix(scheme)
         return url
+
+    def page_address(self) -> str:
+        """The address of the pages for links that people are given, without a slash at its end."""
+        if self.public_url is not None:
+            return self.public_url
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.http_host, self.http_host)  # noqa: S104 - not bound here
+        host = f"[{reachable}]" if ":" in reachable else reachable
+        return f"{'https' if self.http_tls_cert_file else 'http'}://{host}:{self.http_port}"
 
     def raw_retention(self) -> int:
         """Days that raw heartbeats are kept in the store in use."""

@@ -130,7 +130,7 @@ def test_whatever_can_hold_a_password_is_a_secret() -> None:
     open_ones = [
         name
         for name, field in Settings.model_fields.items()
-        if telling.search(name) and "SecretStr" not in str(field.annotation)
+        if telling.search(name) and field.annotation is not int and "SecretStr" not in str(field.annotation)
     ]
     assert open_ones == []
     assert Settings.model_fields["influxdb_token"].annotation == SecretStr | None

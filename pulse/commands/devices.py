@@ -1,9 +1,7 @@
 """`pulse device credentials …`: the devices' passwords of the broker."""
 
 import contextlib
-import getpass
 import os
-import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,9 +9,9 @@ import typer
 
 from pulse.access import devices
 from pulse.access.devices import Issued, Standing
-from pulse.access.roles import Actor, command_line
 from pulse.broker.publishing import Outcome, publish
 from pulse.clock import SystemClock, to_iso
+from pulse.commands.operating import database, operator
 from pulse.errors import BadInput, PulseError
 from pulse.settings import Settings
 from pulse.stores.relational.database import Database
@@ -37,7 +35,7 @@ def issue(
             "给出设备编号，或 --all-missing，或 --community / "
             "give device ids, or --all-missing, or --community"
         )
-    with _database(settings) as db:
+    with database(settings) as db:
         with _output(out) as file, db.write() as connection:
             now_us = SystemClock().now_us()
             if ids:
@@ -50,7 +48,7 @@ def issue(
 
 def rotate(settings: Settings, ids: Sequence[str], *, out: Path | None) -> None:
     """Replace the passwords of the devices named."""
-    with _database(settings) as db:
+    with database(settings) as db:
         with _output(out) as file, db.write() as connection:
             _tell(devices.rotate(connection, operator(), ids, SystemClock().now_us()), file)
         _publish(db, settings)
@@ -58,7 +56,7 @@ def rotate(settings: Settings, ids: Sequence[str], *, out: Path | None) -> None:
 
 def revoke(settings: Settings, ids: Sequence[str]) -> None:
     """Make the passwords of the devices named invalid."""
-    with _database(settings) as db:
+    with database(settings) as db:
         with db.write() as connection:
             revoked = devices.revoke(connection, operator(), ids, SystemClock().now_us())
         typer.echo(f"已撤销 {len(revoked)} 台设备的口令 / {len(revoked)} revoked", err=True)
@@ -67,25 +65,15 @@ def revoke(settings: Settings, ids: Sequence[str]) -> None:
 
 def listed(settings: Settings, community: str | None) -> Iterator[str]:
     """A line for each device: how it stands, which password it is, since when."""
-    with _database(settings) as db, db.read() as connection:
+    with database(settings) as db, db.read() as connection:
         for standing in devices.listing(connection, operator(), SystemClock().now_us(), community=community):
             yield _line(standing)
 
 
 def write(settings: Settings) -> None:
     """Write the broker's files again from the database and have it reload."""
-    with _database(settings) as db:
+    with database(settings) as db:
         _publish(db, settings)
-
-
-def operator() -> Actor:
-    """Whoever runs this command."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        # A container's user may have no name.
-        user = str(os.getuid())
-    return command_line(user, socket.gethostname())
 
 
 def _line(standing: Standing) -> str:
@@ -144,13 +132,3 @@ def _output(out: Path | None) -> Iterator[int | None]:
         raise
     finally:
         os.close(file)
-
-
-@contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    db = Database(settings.relational_url())
-    db.open()
-    try:
-        yield db
-    finally:
-        db.close()

@@ -1,14 +1,12 @@
 """`pulse registry import|export`: the registry as CSV files."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from pulse.clock import SystemClock
+from pulse.commands.operating import database, operator
 from pulse.errors import BadInput
 from pulse.registry.importing import WHAT, What, export_registry, import_registry
 from pulse.settings import Settings
-from pulse.stores.relational.database import Database
 
 
 def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix: bool) -> str:
@@ -18,8 +16,8 @@ def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix
         text = path.read_bytes()
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from error
-    with _database(settings) as db:
-        result = import_registry(db, table, text, SystemClock().now_us(), dry_run, prefix)
+    with database(settings) as db:
+        result = import_registry(db, operator(), table, text, SystemClock().now_us(), dry_run, prefix)
     done = "试导入，未写入 / dry run, nothing taken" if dry_run else "已导入 / imported"
     return (
         f"{path}: {done}: 新增 / added {result.added}, "
@@ -29,7 +27,7 @@ def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix
 
 def exported(settings: Settings, what: str) -> str:
     """A table of the registry as CSV; with a byte order mark, without which Excel reads Chinese as GBK."""
-    with _database(settings) as db:
+    with database(settings) as db:
         return "\ufeff" + export_registry(db, _table(what))
 
 
@@ -37,13 +35,3 @@ def _table(what: str) -> What:
     if what not in WHAT:
         raise BadInput(f"{what!r} is none of {', '.join(WHAT)}", where="--what")
     return what
-
-
-@contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    db = Database(settings.relational_url())
-    db.open()
-    try:
-        yield db
-    finally:
-        db.close()

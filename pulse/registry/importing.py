@@ -1,13 +1,15 @@
 """Taking registry files in, whole or not at all, and giving them out: the core of `pulse registry`."""
 
+import hashlib
 from typing import Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection
 
+from pulse.access.roles import Actor
 from pulse.errors import BadInput
 from pulse.registry import csvfile
 from pulse.registry.model import Changes, Planned
-from pulse.stores.relational import registry
+from pulse.stores.relational import audit, registry
 from pulse.stores.relational.database import Database
 
 What = Literal["communities", "kinds", "planned", "devices"]
@@ -26,24 +28,34 @@ class ImportResult(NamedTuple):
 
 
 def import_devices(
-    db: Database, text: bytes, now_us: int, dry_run: bool = False, prefix: bool = False
+    db: Database, actor: Actor, text: bytes, now_us: int, dry_run: bool = False, prefix: bool = False
 ) -> ImportResult:
     """`import_registry` of devices."""
-    return import_registry(db, "devices", text, now_us, dry_run, prefix)
+    return import_registry(db, actor, "devices", text, now_us, dry_run, prefix)
 
 
 def import_registry(
-    db: Database, what: What, text: bytes, now_us: int, dry_run: bool = False, prefix: bool = False
+    db: Database,
+    actor: Actor,
+    what: What,
+    text: bytes,
+    now_us: int,
+    dry_run: bool = False,
+    prefix: bool = False,
 ) -> ImportResult:
     """Add and change what the file holds; what it does not mention stays.
 
     `prefix` puts its community's id before every device's. With `dry_run` everything is done and undone.
+    The audit log tells who took it in, how many records changed, and the file by its SHA-256.
     Raises `BadRows` with every bad line, `BadInput` for what is no CSV in UTF-8; nothing is taken then.
     """
     with db.write() as connection, connection.begin_nested() as savepoint:
         changes = _put(connection, what, text, now_us, prefix)
         if dry_run:
             savepoint.rollback()
+        else:
+            said = {**changes._asdict(), "prefix": prefix, "sha256": hashlib.sha256(text).hexdigest()}
+            audit.append(connection, actor, "registry.import", f"registry:{what}", now_us, after=said)
     return ImportResult(what, *changes, dry_run)
 
 

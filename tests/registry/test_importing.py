@@ -1,17 +1,21 @@
 """Files into the database: whole or not at all, counted, and given out again without a change."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pulse.access.roles import command_line
 from pulse.errors import BadInput
 from pulse.registry.importing import WHAT, ImportResult, export_registry, import_devices, import_registry
 from pulse.registry.model import Community, DeviceRecord, Kind, Planned
-from pulse.stores.relational import registry
+from pulse.stores.relational import audit, registry
 from pulse.stores.relational.database import Database
 
 T = 1_790_000_000_000_000
+OPERATOR = command_line("ann", "host")
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ def test_an_export_imported_again_changes_nothing(db: Database) -> None:
     before = everything(db)
     for what in WHAT:
         text = export_registry(db, what).encode("utf-8-sig")
-        result = import_registry(db, what, text, T + 100)
+        result = import_registry(db, OPERATOR, what, text, T + 100)
         assert (result.added, result.changed) == (0, 0)
         assert result.unchanged > 0
     assert everything(db) == before
@@ -60,7 +64,7 @@ def test_an_export_fills_an_empty_database_in_the_order_of_what(db: Database, tm
     other = Database(f"sqlite:///{tmp_path}/other.db")
     other.open()
     for what in WHAT:
-        import_registry(other, what, export_registry(db, what).encode(), T)
+        import_registry(other, OPERATOR, what, export_registry(db, what).encode(), T)
     for what in WHAT:
         assert export_registry(other, what) == export_registry(db, what)
     with other.read() as connection:
@@ -73,9 +77,11 @@ def test_an_export_fills_an_empty_database_in_the_order_of_what(db: Database, tm
 def test_a_dry_run_counts_and_changes_nothing(db: Database) -> None:
     before = everything(db)
     text = export_registry(db, "devices").replace("门", "大门") + "c,xinjinglou,camera" + "," * 13 + "\r\n"
-    assert import_devices(db, text.encode(), T + 9, dry_run=True) == ImportResult("devices", 1, 1, 1, True)
+    assert import_devices(db, OPERATOR, text.encode(), T + 9, dry_run=True) == ImportResult(
+        "devices", 1, 1, 1, True
+    )
     assert everything(db) == before
-    assert import_devices(db, text.encode(), T + 9) == ImportResult("devices", 1, 1, 1, False)
+    assert import_devices(db, OPERATOR, text.encode(), T + 9) == ImportResult("devices", 1, 1, 1, False)
     with db.read() as connection:
         assert [d.id for d in registry.devices(connection)] == ["a", "b", "c"]
 
@@ -85,20 +91,20 @@ def test_nothing_of_a_file_with_a_bad_row_is_taken(db: Database) -> None:
     text = export_registry(db, "devices").replace("门", "大门") + "c,nowhere,camera" + "," * 13 + "\r\n"
     for dry_run in (True, False):
         with pytest.raises(BadInput, match="line 4，community 列 / column community: nowhere 未登记"):
-            import_devices(db, text.encode(), T + 9, dry_run)
+            import_devices(db, OPERATOR, text.encode(), T + 9, dry_run)
     assert everything(db) == before
 
 
 def test_what_a_file_does_not_mention_stays(db: Database) -> None:
     text = export_registry(db, "devices").splitlines()[0] + "\r\nc,xinjinglou,camera" + "," * 13
-    import_devices(db, text.encode(), T)
+    import_devices(db, OPERATOR, text.encode(), T)
     with db.read() as connection:
         assert len(registry.devices(connection)) == 3
 
 
 def test_ids_are_prefixed_when_asked(db: Database) -> None:
     text = export_registry(db, "devices").splitlines()[0] + "\r\nc,xinjinglou,camera" + "," * 13
-    import_devices(db, text.encode(), T, prefix=True)
+    import_devices(db, OPERATOR, text.encode(), T, prefix=True)
     with db.read() as connection:
         assert registry.device(connection, "xinjinglou-c") is not None
 
@@ -107,4 +113,22 @@ def test_an_unknown_sort_of_file_is_refused(db: Database) -> None:
     with pytest.raises(BadInput, match="communities, kinds, planned, devices"):
         export_registry(db, "people")  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="communities, kinds, planned, devices"):
-        import_registry(db, "people", b"", T)  # type: ignore[arg-type]
+        import_registry(db, OPERATOR, "people", b"", T)  # type: ignore[arg-type]
+
+
+def test_an_import_is_told_by_the_audit_log_and_a_dry_run_is_not(db: Database) -> None:
+    text = export_registry(db, "devices").replace("门", "大门").encode()
+    import_devices(db, OPERATOR, text, T + 9, dry_run=True)
+    with db.read() as connection:
+        assert not list(audit.walk(connection))
+    import_devices(db, OPERATOR, text, T + 9)
+    with db.read() as connection:
+        (entry,) = audit.walk(connection)
+    assert (entry.actor, entry.origin, entry.action) == ("cli:ann", "host", "registry.import")
+    assert json.loads(entry.after or "") == {
+        "added": 0,
+        "changed": 1,
+        "unchanged": 1,
+        "prefix": False,
+        "sha256": hashlib.sha256(text).hexdigest(),
+    }
