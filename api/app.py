@@ -73,9 +73,9 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         reference.router(),
     ]
     if pages:
-        from api.pages import router as of_pages  # noqa: PLC0415 - its templates are read when it is imported
+        from api.pages import routers as of_pages  # noqa: PLC0415 - its templates are read when it is imported
 
-        routers.append(of_pages(context))
+        routers += of_pages(context)
     for router in routers:
         app.include_router(router)
     if STATIC.is_dir():

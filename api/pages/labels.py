@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from api.pages.words import Words, _
+from api.pages.words import Times, Words, _
 from pulse.registry.model import Community, DeviceRecord, Kind
 
 STATES: Final = {
@@ -43,6 +43,106 @@ EVIDENCE: Final = {
     "fault": _("Heartbeat with a fault"),
     "offline": _("Offline message"),
 }
+ROLES: Final = {
+    "admin": _("Administrator"),
+    "manager": _("Manager"),
+    "evaluator": _("Evaluator"),
+    "department": _("Department"),
+    "viewer": _("Viewer"),
+}
+DUTIES: Final = {
+    "admin": _("Everything: accounts, devices' credentials, the whole audit log"),
+    "manager": _("Looks after chosen communities and their devices' credentials"),
+    "evaluator": _("Reads everything of chosen communities, changes nothing"),
+    "department": _("Takes shared data with API tokens, sees no devices"),
+    "viewer": _("Looks at figures and devices of chosen communities"),
+}
+SCOPES: Final = {
+    "indicators:read": _("Read indicators"),
+    "devices:read": _("Read devices and why they are in their state"),
+    "collector:read": _("Read what the collector could not hear"),
+    "metrics:read": _("Read metrics for Prometheus"),
+    "audit:read": _("Read the audit log"),
+    "credentials:write": _("Issue and revoke devices' credentials"),
+    "tokens:write": _("Make and revoke API tokens"),
+    "users:write": _("Manage accounts"),
+}
+PEOPLE: Final = {
+    "active": _("Active"),
+    "waiting": _("Waiting for a password"),
+    "locked": _("Locked out"),
+    "disabled": _("Disabled"),
+}
+ACTIONS: Final = {
+    "sign_in": _("Sign in"),
+    "sign_out": _("Sign out"),
+    "session.end": _("End sessions"),
+    "setup.begin": _("Print set-up link"),
+    "user.create": _("Create account"),
+    "user.change": _("Change account"),
+    "user.invite": _("Invite"),
+    "user.password": _("Choose password"),
+    "user.unlock": _("Unlock account"),
+    "token.create": _("Make token"),
+    "token.revoke": _("Revoke token"),
+    "token.use": _("Use token"),
+    "credentials.issue": _("Issue device credentials"),
+    "credentials.rotate": _("Rotate device credentials"),
+    "credentials.revoke": _("Revoke device credentials"),
+    "request": _("Request"),
+    "audit.export": _("Export audit log"),
+}
+OUTCOMES: Final = {
+    "done": _("Done"),
+    "refused": _("Refused"),
+    "failed": _("Failed"),
+}
+MEMBERS: Final = {
+    "name": _("Name"),
+    "display": _("Full name"),
+    "role": _("Role"),
+    "communities": _("Communities"),
+    "outlets": _("Outlets"),
+    "disabled": _("Disabled"),
+    "label": _("Purpose"),
+    "hint": _("Begins with"),
+    "scopes": _("Scopes"),
+    "expires_us": _("Valid until"),
+    "owner": _("Owner"),
+    "session": _("Session"),
+    "sessions_ended": _("Sessions ended"),
+    "agent": _("Browser"),
+    "reason": _("Reason"),
+    "method": _("Method"),
+    "path": _("Address"),
+    "entries": _("Entries"),
+    "filters": _("Filters"),
+}
+REASONS: Final = {
+    "wrong": _("wrong name or password"),
+    "locked": _("locked out"),
+    "disabled": _("disabled"),
+}
+
+
+# The first that fits: browsers name their ancestors too.
+_BROWSERS: Final = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("MicroMessenger", "WeChat"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("OpenHarmony", "HarmonyOS"),
+    ("Android", "Android"),
+    ("iPhone", "iOS"),
+    ("iPad", "iPadOS"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 class Labels:
@@ -66,6 +166,60 @@ class Labels:
     def evidence(self, slug: str) -> str:
         """What a message said."""
         return self._words.gettext(EVIDENCE[slug])
+
+    def role(self, slug: str) -> str:
+        """A role's name."""
+        return self._words.gettext(ROLES[slug])
+
+    def duty(self, role: str) -> str:
+        """What a role is for."""
+        return self._words.gettext(DUTIES[role])
+
+    def scope(self, permission: str) -> str:
+        """What a permission lets somebody do."""
+        return self._words.gettext(SCOPES[permission])
+
+    def person(self, state: str) -> str:
+        """Whether somebody can sign in."""
+        return self._words.gettext(PEOPLE[state])
+
+    def action(self, slug: str) -> str:
+        """What somebody did; an action without words of its own is shown as recorded."""
+        return self._words.gettext(ACTIONS.get(slug, slug))
+
+    def outcome(self, slug: str) -> str:
+        """How it ended."""
+        return self._words.gettext(OUTCOMES.get(slug, slug))
+
+    def member(self, name: str) -> str:
+        """What a member of an audit entry is called."""
+        return self._words.gettext(MEMBERS.get(name, name))
+
+    def value(self, name: str, value: object, times: Times) -> str:
+        """A member's value as people read it."""
+        match value:
+            case None:
+                return self._words.gettext(_("all")) if name == "communities" else "—"
+            case bool():
+                return self._words.gettext(_("yes") if value else _("no"))
+            case int() if name.endswith("_us"):
+                return times.full(value)
+            case list():
+                return ", ".join(str(part) for part in value) or "—"
+            case dict():
+                return ", ".join(f"{key}: {part}" for key, part in value.items()) or "—"
+            case str() if name == "role" and value in ROLES:
+                return self.role(value)
+            case str() if name == "reason" and value in REASONS:
+                return self._words.gettext(REASONS[value])
+            case _:
+                return str(value) or "—"
+
+    def browser(self, agent: str) -> str:
+        """A browser and its system, told from what it calls itself; else that, cut short."""
+        program = next((name for mark, name in _BROWSERS if mark in agent), None)
+        system = next((name for mark, name in _SYSTEMS if mark in agent), None)
+        return " · ".join(filter(None, (program, system))) or agent[:40] or "—"
 
     def part(self, part: Community | Kind | None, fallback: str) -> str:
         """The name of a community or kind."""

@@ -1,4 +1,4 @@
-"""Templates to responses: language, theme, security headers, and addresses of our own files."""
+"""Templates to responses: language, theme, who reads, security headers, and addresses of our own files."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.auth.identity import Known
 from api.pages import labels
 from api.pages.bars import TOPS
 from api.pages.words import LANGUAGES, Language, Times, Words, chosen, words
@@ -77,28 +78,43 @@ class Renderer:
         self.times = Times(settings.timezone)
         self._environments = {language: self._environment(words(language)) for language in LANGUAGES}
 
-    def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
-        """A whole page or a fragment; wishes given in the address are remembered."""
+    def page(
+        self, request: Request, template: str, *, status: int = 200, at: str | None = None, **values: object
+    ) -> HTMLResponse:
+        """A whole page or a fragment; wishes given in the address are remembered.
+
+        `at` is the page's own address where it answers a form that was sent to another one. The page shows
+        who reads it if the request's guard has asked.
+        """
         reader = Reader.of(request)
+        path = at or request.url.path
+        known: Known | None = getattr(request.state, "known", None)
         body = (
             self._environments[reader.language]
             .get_template(template)
             .render(
                 reader=reader,
-                language_links={language: _with(request, lang=language) for language in LANGUAGES},
-                theme_links={theme: _with(request, theme=theme) for theme in THEMES},
-                path=request.url.path,
+                language_links={language: _with(request, path, lang=language) for language in LANGUAGES},
+                theme_links={theme: _with(request, path, theme=theme) for theme in THEMES},
+                path=path,
+                me=None if known is None or known.present is None else known.present.user,
+                form=None if known is None else known.form,
+                may=(lambda permission: False) if known is None else known.actor.may,
                 **values,
             )
         )
         response = HTMLResponse(body, status_code=status, headers=_HEADERS)
-        for name, value, known in (
+        for name, value, choices in (
             ("lang", reader.language, LANGUAGES),
             ("theme", reader.theme, THEMES),
         ):
-            if request.query_params.get(name) in known and LANGUAGE_HEADER not in request.headers:
+            if request.query_params.get(name) in choices and LANGUAGE_HEADER not in request.headers:
                 response.set_cookie(name, value, max_age=_YEAR_S, samesite="lax", httponly=True)
         return response
+
+    def words(self, request: Request) -> Words:
+        """The catalogue of the language in which the request is answered."""
+        return words(Reader.of(request).language)
 
     def _environment(self, catalogue: Words) -> Environment:
         environment = Environment(
@@ -130,6 +146,6 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={digest}"
 
 
-def _with(request: Request, **changes: Any) -> str:
+def _with(request: Request, path: str, **changes: Any) -> str:
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
-    return f"{request.url.path}?{urlencode([*kept, *changes.items()])}"
+    return f"{path}?{urlencode([*kept, *changes.items()])}"

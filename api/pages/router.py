@@ -12,6 +12,7 @@ from api.context import Context
 from api.listing import Filters
 from api.pages.board import Boards
 from api.pages.fleet import fleet
+from api.pages.refusals import page_route
 from api.pages.render import Renderer
 from api.pages.story import story
 from api.present import Present
@@ -27,16 +28,16 @@ _Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
 _log = logs.get(__name__)
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context, renderer: Renderer) -> APIRouter:
     """The routes of the pages for people; they appear in no API description."""
     routes = APIRouter(
         include_in_schema=False,
         default_response_class=HTMLResponse,
+        route_class=page_route(renderer),
         dependencies=[Depends(Allowed(Permission.DEVICES_READ))],
     )
     present = Present(context)
     boards = Boards(context, present)
-    renderer = Renderer(context.settings)
     settings = context.settings
     broker = (
         Broker(settings.mqtt_url.get_secret_value())

@@ -122,6 +122,13 @@ class Times:
         start = datetime(day.year, day.month, day.day, tzinfo=self.zone)
         return (start - _EPOCH) // timedelta(microseconds=1)
 
+    def parsed_day_us(self, text: str) -> int | None:
+        """The first instant of the day written as `2026-11-23`, None for anything else."""
+        try:
+            return self.day_start_us(date.fromisoformat(text))
+        except ValueError:
+            return None
+
     def full(self, at_us: int) -> str:
         """`2026-11-23 13:05:22`."""
         return f"{self.moment(at_us):%Y-%m-%d %H:%M:%S}"

@@ -107,29 +107,6 @@ document.addEventListener("visibilitychange", () => {
 });
 setInterval(() => paused || refresh(), PERIOD_MS);
 
-// The theme changes at once; the link behind it does the same without scripts.
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("#theme");
-  if (!link) return;
-  event.preventDefault();
-  const wish = new URL(link.href).searchParams.get("theme");
-  root.dataset.theme = wish;
-  fetch(link.href)
-    .then((answer) => answer.text())
-    .then((text) => {
-      const page = new DOMParser().parseFromString(text, "text/html");
-      document.getElementById("theme").replaceWith(page.getElementById("theme"));
-      document.getElementById("theme").focus();
-      const address = new URL(location.href);
-      if (address.searchParams.has("theme")) {
-        address.searchParams.set("theme", wish);
-        history.replaceState(history.state, "", address);
-      }
-      document.body.dispatchEvent(new CustomEvent("pulse:theme"));
-    })
-    .catch(() => location.assign(link.href));
-});
-
 show("wait");
 window.addEventListener("pagehide", () => source?.close());
 window.addEventListener("pageshow", (event) => event.persisted && connect());

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from pulse.stores.relational.tables import sessions as table
 from pulse.stores.relational.values import insert
@@ -56,6 +56,12 @@ def of_user(connection: Connection, user_id: int) -> list[Session]:
     """A user's sessions that were not revoked, the last used first."""
     query = select(table).where(table.c.user_id == user_id, table.c.revoked_us.is_(None))
     return [_session(row) for row in connection.execute(query.order_by(table.c.last_us.desc()))]
+
+
+def last_sign_ins(connection: Connection) -> dict[int, int]:
+    """When each user last signed in, by the user's number, as far as sessions are kept."""
+    query = select(table.c.user_id, func.max(table.c.created_us).label("last_us")).group_by(table.c.user_id)
+    return {row.user_id: row.last_us for row in connection.execute(query)}
 
 
 def touch(connection: Connection, session_id: int, now_us: int) -> None:
