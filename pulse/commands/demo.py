@@ -19,6 +19,7 @@ from pulse import logs
 from pulse.access.roles import system
 from pulse.clock import HOUR_US, MINUTE_US, to_iso
 from pulse.commands import ownbroker
+from pulse.commands.demoaccounts import Accounts
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.commands.serve import work
 from pulse.errors import BadInput, Conflict
@@ -60,6 +61,7 @@ def run(choices: Choices) -> None:
     settings = _settings(choices)
     _say("正在准备演示… / Preparing the demo…")
     with _only_one(settings.data_dir), opened(settings) as parts:
+        accounts = Accounts(settings.data_dir)
         made = _prepare(parts, choices)
         with (
             _broker(parts, choices) as own,
@@ -69,8 +71,10 @@ def run(choices: Choices) -> None:
             if made is not None:
                 backfill.start("history", lambda: _fill_in(parts, choices, made, stop))
 
+            accounts.provide(parts)
+
             def banner(address: str) -> None:
-                _banner(address, own.broker, settings, choices, time.monotonic() - began)
+                _banner(address, own.broker, settings, choices, accounts, time.monotonic() - began)
 
             work(
                 parts,
@@ -237,7 +241,9 @@ def _watch(process: "subprocess.Popen[bytes]", stop: threading.Event) -> None:
         stop.set()
 
 
-def _banner(address: str, broker: Broker, settings: Settings, choices: Choices, took_s: float) -> None:
+def _banner(
+    address: str, broker: Broker, settings: Settings, choices: Choices, accounts: Accounts, took_s: float
+) -> None:
     store = settings.influxdb_url or "SQLite"
     _say(
         f"""
@@ -247,6 +253,9 @@ def _banner(address: str, broker: Broker, settings: Settings, choices: Choices, 
   接口 API       {address}/api/v1/indicators/online-rate
   MQTT           {broker.shown()}
                  设备口令 device passwords: {_passwords(settings)}
+  登录 Sign in   {address}/sign-in
+                 账户与密码 accounts and passwords ({accounts.path}):
+{accounts.shown()}
   数据 Data      {settings.data_dir} ({store})
 
   {choices.devices} 台模拟设备正在连接；全部状态几分钟内确定。按 Ctrl-C 结束。

@@ -1,10 +1,16 @@
 """`pulse serve` and its parts as processes of their own: `collector`, `api`, `scheduler`."""
 
 import contextlib
+import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
+import typer
+
 from pulse import logs
+from pulse.access import people
+from pulse.access.roles import system
 from pulse.broker.publishing import publish
 from pulse.commands import ownbroker
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
@@ -69,6 +75,24 @@ def _publish(parts: Parts) -> None:
         log.error("broker_files_not_written", error=str(error))
 
 
+def offer_setup(parts: Parts) -> None:
+    """Print the one-time link with which the first administrator is made, while there is none.
+
+    On standard output and not into the log: whoever reads logs must not be able to use it. Its code stands
+    behind `#`, which browsers send to nobody.
+    """
+    with parts.db.write() as connection:
+        actor = system("setup", socket.gethostname())
+        code = people.begin_setup(connection, actor, parts.clock.now_us())
+    if code is not None:
+        typer.echo(
+            "还没有管理员，请在一天内打开此链接创建（只能用一次） / "
+            "There is no administrator yet; open this link within a day to make one (it works once):\n"
+            f"  {parts.settings.page_address()}/setup#{code}"
+        )
+        sys.stdout.flush()
+
+
 def configured_broker(settings: Settings) -> Broker:
     """The configured broker. Raises `SettingsError` if there is none."""
     if settings.mqtt_url is None:
@@ -112,7 +136,13 @@ def work(
         workers.start("scheduler", lambda: schedules.run(context, stop))
     if answer:
         host, port = settings.http_host, settings.http_port
-        workers.start("api", lambda: server.serve(context, host, port, stop, ready=ready))
+
+        def answering(address: str) -> None:
+            if ready is not None:
+                ready(address)
+            offer_setup(parts)
+
+        workers.start("api", lambda: server.serve(context, host, port, stop, ready=answering))
     while not stop.wait(1.0):
         pass
     workers.join(STOP_WITHIN_S)
