@@ -73,7 +73,7 @@ def test_the_demo_has_an_account_of_each_role_and_keeps_its_passwords(parts: Par
             assert user.name == user.role
             assert made.passwords[user.name] in made.shown()
         assert {user.role for user in users.all_of(connection)} == set(Role)
-        assert people.must_be(connection, "manager").communities == {"xinjinglou"}
+        assert people.must_be(connection, "manager").communities == frozenset({"xinjinglou"})
         assert people.must_be(connection, "evaluator").communities is None
         before = users.all_of(connection)
     again = Accounts(tmp_path)
