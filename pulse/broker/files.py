@@ -5,7 +5,6 @@ of the installation, which no device can be named like. Every other line is a de
 """
 
 import contextlib
-import errno
 import json
 import os
 import signal
@@ -110,10 +109,10 @@ def replace_whole(path: Path, text: str, mode: int | None = None) -> None:
         if owner is not None:
             try:
                 os.fchown(file.fileno(), *owner)
-            except OSError as error:
-                # Only root gives files away; whoever else may write here must own what it replaces.
-                if error.errno != errno.EPERM:
-                    raise
+            except PermissionError:
+                # Only root gives files away; the group, by which the broker reads, can be kept.
+                with contextlib.suppress(PermissionError):
+                    os.fchown(file.fileno(), -1, owner[1])
         os.fchmod(file.fileno(), mode)
         file.write(text)
         file.flush()
