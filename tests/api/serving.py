@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from api.context import Context
@@ -62,10 +62,20 @@ class Received(NamedTuple):
 class LiveClient:
     """Reads the live stream over a socket of its own."""
 
-    def __init__(self, port: int, query: str = "", *, last_event_id: str | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        query: str = "",
+        *,
+        last_event_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
-        header = f"Last-Event-ID: {last_event_id}\r\n" if last_event_id is not None else ""
-        request = f"GET /api/v1/events{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n"
+        sent = {"Host": "127.0.0.1", **(headers or {})}
+        if last_event_id is not None:
+            sent["Last-Event-ID"] = last_event_id
+        lines = [f"GET /api/v1/events{query} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+        request = "".join(f"{line}\r\n" for line in [*lines, ""])
         self.socket.sendall(request.encode())
         self._file = self.socket.makefile("rb")
         self.status = int(self._file.readline().split()[1])

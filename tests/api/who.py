@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.auth.guard import FORM_HEADER
 from api.auth.identity import COOKIE
+from api.context import Context
 from pulse import settings
 from pulse.access import keys, people, secrets
 from pulse.access.roles import Role, command_line
@@ -49,10 +50,15 @@ WHO = {
 }
 
 
-def closed(site: Site) -> FastAPI:
-    """The application over the installation, which shows nothing to those who are not signed in."""
+def private(site: Site) -> Context:
+    """The installation, which shows nothing to those who are not signed in."""
     folder = site.context.settings.data_dir
-    return create_app(replace(site.context, settings=settings.load(data_dir=folder, public_view=False)))
+    return replace(site.context, settings=settings.load(data_dir=folder, public_view=False))
+
+
+def closed(site: Site) -> FastAPI:
+    """The application over it."""
+    return create_app(private(site))
 
 
 class Crowd:
