@@ -43,14 +43,11 @@ def own_folder(settings: Settings) -> Path:
     return folder
 
 
-def write(db: Database, folder: Path, services: Mapping[str, str] | None = None) -> BrokerFiles:
-    """Write the files of a folder from the database; of several at once the last one has read the newest."""
-    files = BrokerFiles(folder)
-    with files.held():
-        with db.read() as connection:
-            valid = {c.device: c.entry for c in credentials.all_of(connection) if c.revoked_us is None}
-        files.write(valid, services)
-    return files
+def write(db: Database, files: BrokerFiles, services: Mapping[str, str] | None = None) -> None:
+    """Write the files from the database, only while they are held: so the last writer has read the newest."""
+    with db.read() as connection:
+        valid = {c.device: c.entry for c in credentials.all_of(connection) if c.revoked_us is None}
+    files.write(valid, services)
 
 
 def publish(db: Database, settings: Settings) -> Outcome:
@@ -64,7 +61,9 @@ def publish(db: Database, settings: Settings) -> Outcome:
         return Outcome.NONE
     if settings.broker_dir is None:
         own_folder(settings)
-    files = write(db, folder)
+    files = BrokerFiles(folder)
+    with files.held():
+        write(db, files)
     own = files.own() if settings.broker_dir is None else None
     if own is not None and not own.asks:
         return Outcome.OPEN

@@ -35,24 +35,31 @@ def running(parts: Parts, port: int, *, prefer_embedded: bool = False) -> Iterat
     from collector import broker
 
     settings = parts.settings
-    with parts.db.read() as connection:
-        issued = any(c.revoked_us is None for c in credentials.all_of(connection))
-    folder, password = own_folder(settings), None
-    files = BrokerFiles(folder)
-    if asks(settings, issued):
-        password = secrets.token_urlsafe(32)
-        write(parts.db, folder, {COLLECTOR: passwords.hashed(password)})
-    local = broker.start(
-        settings.data_dir,
-        port,
-        host=settings.mqtt_host,
-        prefer_embedded=prefer_embedded,
-        password_file=files.passwords if password else None,
-        acl_file=files.acl if password else None,
-    )
-    mosquitto = local.kind is not broker.Kind.EMBEDDED
-    try:
+    if settings.broker_dir is not None:
+        raise SettingsError(
+            "用于自备的 Mosquitto，请同时设置 PULSE_MQTT_URL / "
+            "is for a Mosquitto of yours; set PULSE_MQTT_URL too",
+            where="PULSE_BROKER_DIR",
+        )
+    files, password = BrokerFiles(own_folder(settings)), None
+    # Whoever changes a password meanwhile waits until the broker runs, and then tells it.
+    with files.held():
+        with parts.db.read() as connection:
+            issued = any(c.revoked_us is None for c in credentials.all_of(connection))
+        if asks(settings, issued):
+            password = secrets.token_urlsafe(32)
+            write(parts.db, files, {COLLECTOR: passwords.hashed(password)})
+        local = broker.start(
+            settings.data_dir,
+            port,
+            host=settings.mqtt_host,
+            prefer_embedded=prefer_embedded,
+            password_file=files.passwords if password else None,
+            acl_file=files.acl if password else None,
+        )
+        mosquitto = local.kind is not broker.Kind.EMBEDDED
         files.set_own(Own(local.pid, mosquitto, asks=password is not None))
+    try:
         yield Running(_address(local.url, password), mosquitto, local.port)
     finally:
         files.set_own(None)

@@ -207,7 +207,7 @@ def test_concurrent_changes_lose_nothing(parts: Parts, tmp_path: Path) -> None:
 def test_a_writer_waits_for_the_lock_and_reads_after_it(parts: Parts, tmp_path: Path) -> None:
     folder = tmp_path / "broker"
     folder.mkdir()
-    waiting = threading.Thread(target=lambda: write(parts.db, folder))
+    waiting = threading.Thread(target=lambda: publish(parts.db, parts.settings))
     with BrokerFiles(folder).held():
         waiting.start()
         issue(parts, "cam-1")
@@ -219,7 +219,7 @@ def test_a_writer_waits_for_the_lock_and_reads_after_it(parts: Parts, tmp_path: 
 def test_a_signal_by_pid_file_reloads_a_mosquitto_of_ones_own(parts: Parts, tmp_path: Path) -> None:
     folder = tmp_path / "mosquitto"
     folder.mkdir(0o700)
-    write(parts.db, folder, {"_collector": passwords.hashed("secret")})
+    write(parts.db, BrokerFiles(folder), {"_collector": passwords.hashed("secret")})
     conf = f"password_file {folder}/passwords\nacl_file {folder}/acl\npid_file {folder}/pid"
     with servers.mosquitto(folder, conf) as running:
         (folder / "pid").write_text(f"{running.process.pid}\n")
@@ -230,6 +230,13 @@ def test_a_signal_by_pid_file_reloads_a_mosquitto_of_ones_own(parts: Parts, tmp_
             assert publish(parts.db, settings) is Outcome.RELOADED
             assert until(lambda: Client(running.port, "x", user="cam-1", password=known["cam-1"]).connected)
             assert not stays.lost
+
+
+def test_a_folder_of_another_broker_is_not_for_our_own(parts: Parts, tmp_path: Path) -> None:
+    settings = parts.settings.model_copy(update={"broker_dir": tmp_path})
+    other = Parts(settings, parts.db, parts.store, parts.clock)
+    with pytest.raises(SettingsError, match="PULSE_BROKER_DIR"), broker(other, Kind.EMBEDDED):
+        pass
 
 
 def test_no_other_program_is_signalled(tmp_path: Path) -> None:
