@@ -170,7 +170,7 @@ def of_token(db: Database, secret: str, now_us: int, address: str, *, is_use: bo
     if is_use and (token.last_us is None or now_us - token.last_us >= TOUCHED_EVERY_US):
         with db.write() as connection:
             tokens.touch(connection, token.id, now_us, address)
-    return _actor_of_token(token, user, address)
+    return of_token_and_user(token, user, address)
 
 
 def refused_token(db: Database, now_us: int, address: str) -> None:
@@ -199,8 +199,8 @@ def of_user(user: User, origin: str) -> Actor:
     )
 
 
-def _actor_of_token(token: Token, user: User, origin: str) -> Actor:
-    """Never more than its owner may now."""
+def of_token_and_user(token: Token, user: User, origin: str) -> Actor:
+    """A token of a user as an actor: never more than its owner may now."""
     owner = of_user(user, origin)
     scopes = frozenset(Permission(scope) for scope in token.scopes if scope in set(Permission))
     communities = owner.communities
