@@ -29,11 +29,16 @@ def answers(example: object, *problems: Kind, description: str, **media: object)
     content |= {name: {"example": text, "schema": {"type": "string"}} for name, text in media.items()}
     described: Responses = {200: {"description": description, "content": content}}
     for kind in (*problems, kinds.INTERNAL):
-        described[kind.status] = {
-            "description": f"{kind.title.zh} / {kind.title.en}",
-            "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}, "example": problem_example(kind)}},
-        }
+        described[kind.status] = problem_answer(kind)
     return described
+
+
+def problem_answer(kind: Kind) -> dict[str, Any]:
+    """The description of a problem as an answer."""
+    return {
+        "description": f"{kind.title.zh} / {kind.title.en}",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}, "example": problem_example(kind)}},
+    }
 
 
 def problem_example(kind: Kind) -> dict[str, Any]:

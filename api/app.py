@@ -13,15 +13,31 @@ from pydantic.json_schema import models_json_schema
 
 import pulse
 from api import problems
-from api.auth.guard import check_guarded
-from api.auth.identity import Identity
+from api.answers import problem_answer
+from api.auth.guard import FORM_HEADER, Allowed, check_guarded, guard_of
+from api.auth.guard import routes as guarded_routes
+from api.auth.identity import COOKIE, SECURE_COOKIE, Identity
 from api.context import Context
 from api.headers import SecurityHeaders
 from api.live import Hub
 from api.metrics import Measuring, Metrics
 from api.models import ProblemAnswer
 from api.present import Present
-from api.routes import collector, device, devices, events, health, indicators, reference
+from api.problem_kinds import FORBIDDEN, SIGN_IN_REQUIRED, TOO_MANY
+from api.routes import (
+    audit,
+    collector,
+    credentials,
+    device,
+    devices,
+    events,
+    health,
+    indicators,
+    reference,
+    sessions,
+    tokens,
+    users,
+)
 
 STATIC = Path(__file__).parent / "static"
 
@@ -69,6 +85,11 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         device.router(context),
         events.router(hub),
         collector.router(context),
+        users.router(context),
+        sessions.router(context),
+        tokens.router(context),
+        credentials.router(context),
+        audit.router(context),
         health.router(context, metrics),
         reference.router(),
     ]
@@ -88,6 +109,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
             schema = describe()
             _with_problems(schema)
             _with_nulls(schema, routers)
+            _with_security(schema, app)
         return describe()
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -105,11 +127,35 @@ def _with_problems(schema: dict[str, Any]) -> None:
         schemas.pop(unused, None)
 
 
+def _with_security(schema: dict[str, Any], app: FastAPI) -> None:
+    """Say how one signs in; whoever does not may still see what the installation shows to everybody."""
+    schema["components"]["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "description": "访问令牌 / API token"},
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": COOKIE,
+            "description": "网页会话；经 https 时名为 / the session of a browser; over https named "
+            f"{SECURE_COOKIE}. 更改须带请求头 / changes need the header {FORM_HEADER}",
+        },
+    }
+    schema["security"] = [{"token": []}, {"session": []}, {}]
+    for route in guarded_routes(app):
+        if not route.include_in_schema:
+            continue
+        asks = isinstance(guard_of(route), Allowed)
+        for method in route.methods or ():
+            described = schema["paths"][route.path][method.lower()]["responses"]
+            for kind in (SIGN_IN_REQUIRED, FORBIDDEN, TOO_MANY) if asks else (TOO_MANY,):
+                described.setdefault(str(kind.status), problem_answer(kind))
+
+
 def _with_nulls(schema: dict[str, Any], routers: list[APIRouter]) -> None:
     """Give the examples of answers their null members back, which FastAPI leaves out."""
     for route in (route for router in routers for route in router.routes):
         if isinstance(route, APIRoute) and route.include_in_schema:
             content = route.responses[200]["content"]
             if "application/json" in content:
-                described = schema["paths"][route.path]["get"]["responses"]["200"]["content"]
-                described["application/json"]["example"] = content["application/json"]["example"]
+                for method in route.methods or ():
+                    described = schema["paths"][route.path][method.lower()]["responses"]["200"]["content"]
+                    described["application/json"]["example"] = content["application/json"]["example"]

@@ -185,6 +185,8 @@ FAULTS = {
         "此项公布值只有全部小区合计，而您只能看到部分小区；请去掉此参数，或改用 community",
         "published for all communities together, of which you see some; leave it out, or give `community`",
     ),
+    "unknown_member": Text("没有这个成员", "no such member"),
+    "not_json": Text("不是 JSON", "not JSON"),
     "given_twice": Text("只能给一次", "may be given once only"),
     "missing": Text("必须给出", "has to be given"),
     "not_a_time": Text(

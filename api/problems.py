@@ -129,11 +129,16 @@ async def _of_validation(request: Request, error: Exception) -> Response:
 def _fault(found: Mapping[str, Any]) -> Fault:
     """A fault from one of pydantic's, by its documented type."""
     parameter = str(found["loc"][1] if len(found["loc"]) > 1 else found["loc"][0])
-    given = None if found["type"] == "missing" else str(found["input"])
+    if found["type"] == "json_invalid":
+        return Fault("body", "not_json")
+    # A text with half a character in it could not be shown back.
+    given = None if found["type"] == "missing" else str(found["input"]).encode(errors="replace").decode()
     limits = found.get("ctx", {})
     match found["type"]:
         case "missing":
             return Fault(parameter, "missing")
+        case "extra_forbidden":
+            return Fault(parameter, "unknown_member")
         case "int_parsing" | "int_from_float" | "int_parsing_size":
             return Fault(parameter, "not_a_number", given)
         case "greater_than_equal":

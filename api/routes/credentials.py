@@ -1,0 +1,98 @@
+"""Devices' MQTT passwords: issued, replaced, revoked."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from api import params
+from api import people_examples as examples
+from api.answers import answers, json
+from api.auth.guard import Allowed
+from api.context import Context
+from api.params import DeviceId
+from api.people_models import CredentialAnswer, EndedAnswer
+from api.problem_kinds import (
+    CONFLICT,
+    FORBIDDEN,
+    INVALID_PARAMETERS,
+    SIGN_IN_REQUIRED,
+    UNAVAILABLE,
+    UNKNOWN_DEVICE,
+)
+from api.problems import Checks, Problem
+from pulse.access import devices
+from pulse.access.roles import Actor, Permission
+from pulse.broker.publishing import publish
+from pulse.stores.relational import audit, credentials, registry
+
+_MayIssue = Annotated[Actor, Depends(Allowed(Permission.CREDENTIALS_WRITE))]
+_PROBLEMS = (SIGN_IN_REQUIRED, FORBIDDEN, INVALID_PARAMETERS, UNAVAILABLE)
+
+
+def router(context: Context) -> APIRouter:
+    """The endpoints."""
+    routes = APIRouter(prefix="/api/v1", tags=["设备 / devices"], dependencies=[Depends(params.only_known)])
+    db, clock = context.db, context.clock
+
+    @routes.post(
+        "/devices/{id}/credentials",
+        summary="发放或更换设备口令 / issue or replace a device's password",
+        response_model=CredentialAnswer,
+        responses=answers(
+            examples.CREDENTIAL,
+            UNKNOWN_DEVICE,
+            CONFLICT,
+            *_PROBLEMS,
+            description="口令，只显示这一次 / the password, this once only",
+        ),
+    )
+    def issue(actor: _MayIssue, id_: DeviceId) -> Response:
+        """新口令；旧口令随即失效 / a new password; a former one is invalid at once."""
+        _check_device(actor, id_)
+        with db.write() as connection:
+            known = credentials.of(connection, id_)
+            change = devices.issue if known is None or known.revoked_us is not None else devices.rotate
+            (made,) = change(connection, actor, [id_], clock.now_us())
+        publish(db, context.settings)
+        return json(made._asdict())
+
+    @routes.delete(
+        "/devices/{id}/credentials",
+        summary="撤销设备口令 / revoke a device's password",
+        response_model=EndedAnswer,
+        responses=answers(
+            examples.ENDED, UNKNOWN_DEVICE, CONFLICT, *_PROBLEMS, description="已撤销 / it is revoked"
+        ),
+    )
+    def withdraw(actor: _MayIssue, id_: DeviceId) -> Response:
+        """立即失效 / invalid at once."""
+        _check_device(actor, id_)
+        with db.write() as connection:
+            devices.revoke(connection, actor, [id_], clock.now_us())
+        publish(db, context.settings)
+        return json({"ended": True})
+
+    def _check_device(actor: Actor, device: str) -> None:
+        """A device of another community is as none to the asker, but not to the log."""
+        checks = Checks()
+        params.device_id(checks, device)
+        checks.settle()
+        with db.read() as connection:
+            found = registry.device(connection, device)
+        if found is not None and actor.sees(found.community):
+            return
+        if found is not None:
+            with db.write() as connection:
+                audit.append(
+                    connection,
+                    actor,
+                    "request",
+                    f"device:{device}",
+                    clock.now_us(),
+                    outcome=audit.REFUSED,
+                    community=found.community,
+                    after={"wanted": "credentials"},
+                )
+        raise Problem(UNKNOWN_DEVICE, members={"device": device})
+
+    return routes
