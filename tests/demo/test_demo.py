@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from simulators.fleet import fleet
+from simulators.main import load_passwords
+from tests.broker.clients import Client
 from tests.demo.running import RunningDemo, demo
 
 SEED, DEVICES, TIME_SCALE = 7, 50, 15
@@ -84,6 +86,19 @@ def test_a_folder_keeps_its_fleet_and_serves_one_demo_at_a_time(tmp_path: Path) 
     assert different.returncode == 2
     assert "--data-dir" in different.stderr
     assert json.dumps(7) in different.stderr
+
+
+def test_simulated_devices_sign_in_and_nobody_else_comes_in(tmp_path: Path) -> None:
+    with demo(tmp_path, "--devices", "7", "--time-scale", "20", "--no-history") as running:
+        path = tmp_path / "data" / "device-passwords"
+        known = load_passwords(path)
+        assert len(known) == len(fleet(SEED, 7).devices)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert str(path) in running.output()
+        assert not any(password in running.output() for password in known.values())
+        port = int(running.mqtt.rpartition(":")[2])
+        assert Client(port, "stranger").refused
+        running.wait_for(RATE, lambda rate: rate["running"] > 0, CERTAIN_WITHIN_S)
 
 
 def _pulse(*arguments: str) -> "subprocess.CompletedProcess[str]":
