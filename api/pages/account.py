@@ -83,7 +83,7 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
             asked=asked,
             least=settings.password_min_length,
             now_us=now_us,
-            site=f"{person.known.origin.scheme}://{person.known.origin.host}",
+            site=settings.public_url or f"{person.known.origin.scheme}://{person.known.origin.host}",
             done=request.query_params.get("done"),
         )
 

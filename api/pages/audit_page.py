@@ -18,29 +18,17 @@ from api.pages.labels import ACTIONS
 from api.pages.refusals import page_route
 from api.pages.render import Renderer
 from api.pages.words import Times
-from pulse.access import chain
 from pulse.access.chain import Entry
 from pulse.access.roles import Actor, Permission
-from pulse.clock import DAY_US, to_iso
+from pulse.access.showing import COLUMNS, flat
+from pulse.access.verifying import Verified, verify
+from pulse.clock import DAY_US
 from pulse.stores.relational import audit
 from pulse.stores.relational.audit import Filter
 
 ADDRESS = "/audit"
 ROWS = 50
 _AT_ONCE = 1000
-_COLUMNS = (
-    "number",
-    "at",
-    "actor",
-    "origin",
-    "action",
-    "outcome",
-    "subject",
-    "community",
-    "before",
-    "after",
-    "digest",
-)
 _May = Annotated[Actor, Depends(Allowed(Permission.AUDIT_READ))]
 _Text = Annotated[str, Query(max_length=300)]
 
@@ -51,13 +39,6 @@ class Changed(NamedTuple):
     name: str
     before: Any
     after: Any
-
-
-class Checked(NamedTuple):
-    """What walking the chain found: up to which entry it holds, and the first that does not."""
-
-    number: int
-    broken: chain.Broken | None
 
 
 class Asked(NamedTuple):
@@ -89,7 +70,7 @@ class Asked(NamedTuple):
 
 
 def changes(entry: Entry) -> list[Changed]:
-    """The members of an entry: those that differ where it has both sides, else all of its one side."""
+    """The members of an entry: those that differ where it has both sides, else what its one side says."""
     before: dict[str, Any] = json.loads(entry.before or "{}")
     after: dict[str, Any] = json.loads(entry.after or "{}")
     names = list(dict.fromkeys([*before, *after]))
@@ -97,7 +78,7 @@ def changes(entry: Entry) -> list[Changed]:
     return [
         Changed(name, before.get(name), after.get(name))
         for name in names
-        if not both or before.get(name) != after.get(name)
+        if (before.get(name) != after.get(name) if both else {**before, **after}[name] not in ("", []))
     ]
 
 
@@ -124,7 +105,7 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
         asked: Asked,
         *,
         before: int | None = None,
-        checked: Checked | None = None,
+        checked: Verified | None = None,
     ) -> HTMLResponse:
         with context.db.read() as connection:
             wanted = asked.filter(times, actor)
@@ -158,24 +139,23 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
         return show(request, actor, asked, before=before)
 
     @routes.post("/audit/verify")
-    def verify(request: Request, actor: _May, _person: SignedIn, _fields: Posted) -> Response:
+    def check(request: Request, actor: _May, _person: SignedIn, _fields: Posted) -> Response:
         if actor.communities is not None:
             raise forbidden(request, actor, "audit")
         with context.db.read() as connection:
-            head = audit.head(connection)
-            checked = Checked(head.number, chain.first_broken(audit.walk(connection), head))
+            checked = verify(connection)
         return show(request, actor, Asked(), checked=checked)
 
     @routes.get("/audit.csv")
     def export(actor: _May, asked: _Filters) -> Response:
         wanted = asked.filter(times, actor)
         with context.db.write() as connection:
-            rows = [_row(entry) for entry in _all(connection, wanted)]
+            rows = [flat(entry) for entry in _all(connection, wanted)]
             said = {name: value for name, value in asked._asdict().items() if value}
             after = {"entries": len(rows), "filters": said}
             audit.append(connection, actor, "audit.export", "audit", context.clock.now_us(), after=after)
         return Response(
-            csvfile.render(_COLUMNS, rows),
+            csvfile.render(COLUMNS, rows),
             media_type="text/csv; charset=utf-8",
             headers={
                 "Content-Disposition": 'attachment; filename="audit.csv"',
@@ -194,7 +174,3 @@ def _all(connection: Connection, wanted: Filter) -> Iterator[Entry]:
         if len(entries) < _AT_ONCE:
             return
         before = entries[-1].number
-
-
-def _row(entry: Entry) -> dict[str, object]:
-    return {**entry._asdict(), "at": to_iso(entry.at_us)}

@@ -210,6 +210,8 @@ class Labels:
                 return ", ".join(f"{key}: {part}" for key, part in value.items()) or "—"
             case str() if name == "role" and value in ROLES:
                 return self.role(value)
+            case str() if name == "agent":
+                return self.browser(value)
             case str() if name == "reason" and value in REASONS:
                 return self._words.gettext(REASONS[value])
             case _:

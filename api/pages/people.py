@@ -96,6 +96,7 @@ class Views:
             wanted = audit.Filter(actor=f"user:{name}")
             entries = audit.listing(connection, wanted, limit=_LATEST)
         origin = request.app.state.identity.origin(request)
+        site = self._context.settings.public_url or f"{origin.scheme}://{origin.host}"
         return self._renderer.page(
             request,
             "person.html",
@@ -107,7 +108,7 @@ class Views:
             names=read_names(self._context),
             faults=faults or Faults(),
             roles=list(Role),
-            link=None if code is None else f"{origin.scheme}://{origin.host}/welcome#{code}",
+            link=None if code is None else f"{site}/welcome#{code}",
             now_us=now_us,
             done=request.query_params.get("done"),
         )
