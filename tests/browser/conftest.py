@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,13 +67,20 @@ class Visit:
         self.complaints: list[str] = []
 
     def __call__(
-        self, path: str, *, theme: str = "light", size: tuple[int, int] = DESK, language: str | None = None
+        self,
+        path: str,
+        *,
+        theme: str = "light",
+        size: tuple[int, int] = DESK,
+        language: str | None = None,
+        scripts: bool = True,
     ) -> Page:
         """A page in a browser of its own, without cookies unless a language is chosen."""
         context = self._browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if theme == "dark" else "light",
             base_url=self._server.address,
+            java_script_enabled=scripts,
         )
         if language:
             context.add_cookies([{"name": "lang", "value": language, "url": self._server.address}])
@@ -114,6 +122,16 @@ def browser() -> Iterator[Browser]:
 def town(tmp_path: Path, browser: Browser) -> Iterator[Town]:
     with Town(tmp_path) as town:
         yield town
+
+
+@pytest.fixture
+def closed(town: Town) -> Iterator[Server]:
+    """The town's server, where nobody may look without signing in."""
+    closed = town.context.settings.model_copy(update={"public_view": False})
+    server = Server(replace(town.context, settings=closed))
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

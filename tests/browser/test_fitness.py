@@ -46,7 +46,7 @@ def test_no_accessibility_violation(visit: Visit, town: Town, path: str, languag
         page.set_viewport_size({"width": width, "height": height})
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
-            assert _violations(page) == [], f"{width} {theme}"
+            assert violations(page) == [], f"{width} {theme}"
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: pip install -e . fetches it from npm")
@@ -59,18 +59,18 @@ def test_no_accessibility_violation_when_blind_disconnected_or_explained(
     page = _settled(watched(server)("/", theme=theme))
     expect(page.locator(".notice.blind")).to_be_visible()
     page.click(".about")
-    assert _violations(page) == []
+    assert violations(page) == []
     page.keyboard.press("Escape")
     server.stop()
     expect(page.locator("#lost")).to_be_visible(timeout=10_000)
     # What is greyed out is meant to look stale; everything else has to stay readable.
-    assert _violations(page, "contrast") == []
+    assert violations(page, "contrast") == []
 
 
 def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
     page = _settled(visit("/"))
     reached = []
-    for _ in range(14):
+    for _ in range(15):
         page.keyboard.press("Tab")
         reached.append(
             page.evaluate(
@@ -78,7 +78,17 @@ def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
                 " || document.activeElement.textContent.trim()"
             )
         )
-    assert reached[:8] == ["skip", "brand", "总览", "设备", "tool wide-only", "theme", "lang", "about"]
+    assert reached[:9] == [
+        "skip",
+        "brand",
+        "总览",
+        "设备",
+        "tool wide-only",
+        "theme",
+        "lang",
+        "sign-in",
+        "about",
+    ]
     page.focus(".skip")
     page.keyboard.press("Enter")
     assert page.url.endswith("#main")
@@ -98,7 +108,8 @@ def test_pages_forbid_scripts_and_styles_that_are_not_files_of_this_server(visit
     assert page.locator("[style]:not(#chart):not(#chart *)").count() == 0
 
 
-def _violations(page: Page, without: str = "") -> list[str]:
+def violations(page: Page, without: str = "") -> list[str]:
+    """What axe finds on the page, but for the rules whose names hold `without`."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
