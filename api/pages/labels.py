@@ -89,6 +89,7 @@ ACTIONS: Final = {
     "credentials.issue": _("Issue device credentials"),
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
+    "registry.import": _("Import devices"),
     "request": _("Request"),
     "audit.export": _("Export audit log"),
 }
