@@ -94,8 +94,12 @@ class Identity:
 
 
 def session_secret(request: Request) -> str | None:
-    """The secret of the session's cookie, if the request has one."""
-    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE)
+    """The secret of the session's cookie, if the request has one.
+
+    Over TLS only the name counts that nobody without TLS can set.
+    """
+    scheme = identity(request).origin(request).scheme
+    return request.cookies.get(SECURE_COOKIE if scheme == "https" else COOKIE)
 
 
 def identity(request: Request) -> Identity:

@@ -116,6 +116,15 @@ def test_the_cookie_is_for_this_browser_and_this_site_alone(site: Site, visitor:
     assert secure[1:] == ["HttpOnly", "Path=/", "SameSite=lax", "Secure"]
 
 
+def test_over_tls_a_session_under_the_plain_name_is_nobody(site: Site, visitor: Come) -> None:
+    account(site, "alice", Role.VIEWER)
+    alice, planted = visitor(), visitor("https://testserver")
+    alice.sign_in("alice")
+    planted.client.cookies.set("pulse_session", str(alice.session()))
+    assert alice.get("/devices").status_code == 200
+    assert planted.get("/devices").status_code == 303
+
+
 @pytest.mark.parametrize(
     ("peer", "name"), [("127.0.0.1", "__Host-pulse_session"), ("192.0.2.1", "pulse_session")]
 )
