@@ -22,10 +22,11 @@ backlog is complete, but not that what follows it is new.
 When the gap ends, its open record is revoked. If the broker kept our session and dropped nothing, nothing
 takes its place but, for each device with a queued beat that has no trusted time, a record of its own
 (rule 3). Else a closed record does, to the sending of the canary that ended the gap. Known losses are a lost
-session, a broker that started after the gap began (it may have kept the session on disk, but while it was
-down nobody could reach it), a canary that never came while a later one did, and a broker's count of dropped
-messages that grew while we were away (noticed late, it records the gap again). A loss is recorded as the
-cause of the open record at once, so that a process that ends in the middle does not forget it.
+session, an earlier process that had another spool, a broker that started after the gap began (it may have
+kept the session on disk, but while it was down nobody could reach it), a canary that never came while a later
+one did, and a broker's count of dropped messages that grew while we were away (noticed late, it records the
+gap again). A loss is recorded as the cause of the open record at once, so that a process that ends in the
+middle does not forget it.
 
 Times are microseconds since 1970 UTC.
 """
@@ -48,9 +49,12 @@ CANARY_LOST = "canary_lost"
 MESSAGES_DROPPED = "messages_dropped"
 DISCARDED = "messages_discarded"
 BROKER_RESTARTED = "broker_restarted"
+SPOOL_ELSEWHERE = "spool_elsewhere"
 QUEUED_WITHOUT_TIME = "queued_without_time"
 _EVERYTHING = Scope()
-LOSSES = frozenset({SESSION_LOST, CANARY_LOST, MESSAGES_DROPPED, DISCARDED, BROKER_RESTARTED})
+LOSSES = frozenset(
+    {SESSION_LOST, CANARY_LOST, MESSAGES_DROPPED, DISCARDED, BROKER_RESTARTED, SPOOL_ELSEWHERE}
+)
 
 
 class Phase(Enum):
@@ -222,6 +226,10 @@ class Coverage:
         if self._last_gap is not None and earliest_us > self._last_gap.start:
             return self._afterthought(BROKER_RESTARTED, at_us)
         return []
+
+    def spooled_elsewhere(self, at_us: int) -> list[Action]:
+        """The earlier process had another spool: what it acknowledged last may be there alone."""
+        return self._lose(SPOOL_ELSEWHERE, at_us)
 
     def discarded(self, at_us: int) -> list[Action]:
         """We had to discard messages of the present gap that the broker will not send again."""

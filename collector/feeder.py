@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from collector import metrics
+from collector.lease import Lease, LeaseLost
 from collector.spool import STORED, Spool
 from pulse import logs
 from pulse.clock import SECOND_US, Clock
@@ -26,11 +27,12 @@ CURSOR_KEY = "transitions_in_telemetry"
 class Feeder:
     """Drains the spool; what the store refuses for good goes to quarantine and holds up nothing."""
 
-    def __init__(self, spool: Spool, store: TelemetryStore, db: Database, clock: Clock) -> None:
+    def __init__(self, spool: Spool, store: TelemetryStore, db: Database, clock: Clock, lease: Lease) -> None:
         self._spool = spool
         self._store = store
         self._db = db
         self._clock = clock
+        self._lease = lease
         self._answering = False
         self._opened = False
         self._cursor: int | None = None
@@ -41,10 +43,11 @@ class Feeder:
         return self._answering
 
     def run(self, stop: threading.Event) -> None:
-        """Feed until `stop` is set; what is left stays in the spool."""
+        """Feed until `stop` is set; what is left stays in the spool. Raises `LeaseLost`."""
         wait_s = IDLE_S
         while not stop.is_set():
             try:
+                self._lease.check()
                 if not self._opened:
                     self._store.open()
                     self._opened = True
@@ -53,6 +56,8 @@ class Feeder:
                 self._feed_transitions()
             except StoreUnavailable as error:
                 self._failed(error, wait_s)
+            except LeaseLost:
+                raise
             except Exception:
                 log.exception("feeding_failed", retry_s=wait_s)
                 self._answering = False
@@ -104,6 +109,7 @@ class Feeder:
             for m, reason in refused
         ]
         with self._db.write() as connection:
+            self._lease.renew(connection)
             quarantine.put(connection, items)
 
     def _feed_transitions(self) -> None:
@@ -136,6 +142,7 @@ class Feeder:
         if points:
             self._store.write_transitions(points)
         with self._db.write() as connection:
+            self._lease.renew(connection)
             meta.put(connection, CURSOR_KEY, str(found[-1].id))
         self._cursor = found[-1].id
 

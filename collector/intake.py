@@ -104,11 +104,20 @@ class Intake:
                 self.coverage.doubted(message.device)
 
     def begin(
-        self, start_us: int | None, proved_us: int, still_open: Blind | None, dropped: int | None
+        self,
+        start_us: int | None,
+        proved_us: int,
+        still_open: Blind | None,
+        dropped: int | None,
+        *,
+        own_spool: bool = True,
     ) -> None:
-        """Take up the coverage that an earlier process left."""
+        """Take up the coverage that an earlier process left, with this spool or another one."""
         now_us = self._clock.now_us()
-        self._tell(self.coverage.started(start_us, proved_us, still_open, dropped, now_us), now_us)
+        actions = self.coverage.started(start_us, proved_us, still_open, dropped, now_us)
+        if not own_spool:
+            actions += self.coverage.spooled_elsewhere(now_us)
+        self._tell(actions, now_us)
 
     def stopping(self) -> None:
         """The next end of the connection is wanted."""

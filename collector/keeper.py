@@ -14,6 +14,7 @@ from collector import metrics, recovery
 from collector.archive import Archive
 from collector.coverage import Record
 from collector.intake import Intake, Told
+from collector.lease import Lease, LeaseLost
 from collector.publisher import REPEAT_S, Publisher
 from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
 from collector.recovery import Books
@@ -62,6 +63,7 @@ class Keeper:
         publisher: Publisher,
         clock: SteadyClock,
         session: str,
+        lease: Lease,
     ) -> None:
         self._settings = settings
         self._db = db
@@ -72,6 +74,7 @@ class Keeper:
         self._publisher = publisher
         self._clock = clock
         self._session = session
+        self._lease = lease
         self._engine: Engine
         self._books: Books
         self._devices: dict[str, Device] = {}
@@ -82,6 +85,9 @@ class Keeper:
         self._postponed: list[Message] = []
         self._discovered: dict[str, int] = {}
         self._changed = True
+        self._own_spool = True
+        self._noted = False
+        """Whether the database says that its ledger is written from this spool."""
         self._blind_counted_us: int | None = None
         self._due = dict.fromkeys(("watermark", "registry", "snapshot", "indicator", "repeat"), 0.0)
 
@@ -106,7 +112,10 @@ class Keeper:
         with self._db.read() as connection:
             self._books = recovery.read_books(connection, self._settings)
             self._take_registry()
-            found = recovery.restored(self._spool.load_snapshot(), self._books, self._archive, self._settings)
+            # A snapshot beside which another collector has gone on writing is of the past.
+            self._own_spool = recovery.is_own(connection, self._spool.identity())
+            snapshot = self._spool.load_snapshot() if self._own_spool else None
+            found = recovery.restored(snapshot, self._books, self._archive, self._settings)
             if found is None:
                 self._engine, self._through_us = recovery.rebuilt(
                     connection, self._store, self._books, self._archive, self._settings
@@ -152,7 +161,7 @@ class Keeper:
                 seconds=round(ahead_us / SECOND_US, 1),
                 consequence="times run ahead of the host's clock until it has caught up",
             )
-        self._intake.begin(books.start_us, proved_us, still_open, dropped)
+        self._intake.begin(books.start_us, proved_us, still_open, dropped, own_spool=self._own_spool)
         for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES):
             self._intake.remember(batch.messages, still_open)
 
@@ -164,7 +173,7 @@ class Keeper:
     # -- running -------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
-        """Follow the intake until `stop` is set and nothing is left to do."""
+        """Follow the intake until `stop` is set and nothing is left to do. Raises `LeaseLost`."""
         if len(self._devices) <= MOST_PUBLISHED_AT_START:
             self._publish_all()
         while True:
@@ -181,6 +190,8 @@ class Keeper:
                 if stop.is_set():
                     return
                 self._again(stop, 1.0)
+            except LeaseLost:
+                raise
             except Exception:
                 metrics.LEDGER_FAILURES.inc()
                 log.exception("ledger_failed", action="rebuilding it from its snapshot")
@@ -311,7 +322,11 @@ class Keeper:
             mark = Watermark(told.through_us, told.listening, self._clock.now_us(), self._session)
         at_us = self._through_us if told is None else told.through_us
         with self._db.write() as connection:
+            self._lease.renew(connection)
+            if not self._noted:
+                recovery.write_own(connection, self._spool.identity())
             write(connection, step, self._devices, self._books, figures, mark, at_us)
+        self._noted = True
         self._due["watermark"] = now_s + WATERMARK_S
         if figures is not None:
             self._changed = False

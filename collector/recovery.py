@@ -23,6 +23,7 @@ from pulse.stores.relational import coverage, intervals, maintenance, meta, regi
 log = logs.get(__name__)
 
 PROVED_KEY = "coverage_proved"
+SPOOL_KEY = "ledger_spool"
 
 
 class Books(NamedTuple):
@@ -71,6 +72,16 @@ def read_proof(connection: Connection) -> Proof | None:
 def write_proof(connection: Connection, proof: Proof) -> None:
     """Note until when listening was proved."""
     meta.put(connection, PROVED_KEY, msgspec.json.encode(proof).decode())
+
+
+def is_own(connection: Connection, spool: int) -> bool:
+    """Whether the ledger in the database was last written from this spool, or nobody said from which."""
+    return meta.get(connection, SPOOL_KEY) in (None, str(spool))
+
+
+def write_own(connection: Connection, spool: int) -> None:
+    """Note from which spool the ledger is written."""
+    meta.put(connection, SPOOL_KEY, str(spool))
 
 
 def saved(engine: Engine, through_us: int) -> bytes:

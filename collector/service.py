@@ -2,7 +2,8 @@
 
 The link's thread hears, commits and acknowledges (`intake`), the ledger's thread follows it and writes
 the database (`keeper`), a third feeds the telemetry store (`feeder`). None waits for another's store: a
-slow or absent telemetry store, or database, only lets the spool grow.
+slow or absent telemetry store, or database, only lets the spool grow. All of it waits for the lease of the
+installation (`lease`): two collectors on one database would count everything twice.
 """
 
 import secrets
@@ -13,6 +14,7 @@ from collector.archive import Archive
 from collector.feeder import Feeder
 from collector.intake import Intake
 from collector.keeper import Keeper
+from collector.lease import Lease, LeaseLost
 from collector.mqtt import Link
 from collector.publisher import Publisher
 from collector.spool import Spool
@@ -59,7 +61,8 @@ class Collector:
             mqtt_5=mqtt_5,
         )
         self.intake.link = self.link
-        self.feeder = Feeder(self.spool, store, db, self._clock)
+        self.lease = Lease(db, self._clock, self.session)
+        self.feeder = Feeder(self.spool, store, db, self._clock, self.lease)
         archive = Archive(db, store, self.spool, self.feeder.store_answers)
         self.keeper = Keeper(
             settings,
@@ -71,18 +74,36 @@ class Collector:
             Publisher(self.link),
             self._clock,
             self.session,
+            self.lease,
         )
         self._failure: tuple[str, BaseException] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then leave within five seconds with everything received on disk.
 
-        Raises `PulseError` if a thread ended that should not have; then nothing works any more.
+        Raises `PulseError` if a thread ended that should not have, `LeaseLost` if another collector took
+        over; then nothing works any more.
         """
+        try:
+            if self.lease.acquire(stop):
+                self._work(stop)
+        finally:
+            self.lease.release()
+            self.spool.close()
+        log.info("collector_stopped")
+        if self._failure is not None:
+            name, error = self._failure
+            if isinstance(error, LeaseLost):
+                raise error
+            raise PulseError(f"the collector's thread {name} ended: {error!r}") from error
+
+    def _work(self, stop: threading.Event) -> None:
         # The ledger may need the telemetry store to start, so the feeder, which opens it, goes first.
-        feeder_stop, link_stop, keeper_stop = threading.Event(), threading.Event(), threading.Event()
+        feeder_stop, link_stop, keeper_stop, over = (threading.Event() for _ in range(4))
         feeder = self._thread("feeder", self.feeder.run, feeder_stop, stop)
+        leasing = self._thread("lease", self.lease.keep, over, stop)
         feeder.start()
+        leasing.start()
         try:
             if not self.keeper.prepare(stop):
                 return
@@ -100,12 +121,9 @@ class Collector:
             keeper.join()
         finally:
             feeder_stop.set()
+            over.set()
             feeder.join(FEEDER_ENDS_S)
-            self.spool.close()
-        log.info("collector_stopped")
-        if self._failure is not None:
-            name, error = self._failure
-            raise PulseError(f"the collector's thread {name} ended: {error!r}") from error
+            leasing.join(FEEDER_ENDS_S)
 
     def _thread(
         self, name: str, work: Callable[[threading.Event], None], own: threading.Event, stop: threading.Event
@@ -114,8 +132,11 @@ class Collector:
             try:
                 work(own)
             except BaseException as error:
-                log.exception("thread_failed", thread=name)
-                self._failure = (name, error)
+                if isinstance(error, LeaseLost):
+                    log.error("lease_lost", error=str(error))
+                else:
+                    log.exception("thread_failed", thread=name)
+                self._failure = self._failure or (name, error)
                 stop.set()
 
         return threading.Thread(target=guarded, name=f"collector-{name}", daemon=True)

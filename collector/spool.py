@@ -266,6 +266,12 @@ class Spool:
         with self._lock:
             return self._marks[consumer]
 
+    def identity(self) -> int:
+        """A number that no other spool has, nor this one if its file is lost and made anew."""
+        with self._lock, spoolfile.disk(self.path):
+            number: int = self._db.execute("PRAGMA application_id").fetchone()[0]
+            return number
+
     def last_seq(self) -> int:
         """The number of the newest batch ever appended."""
         with self._lock:

@@ -1,6 +1,7 @@
 """The spool's file: its tables, opening it, and reading what is left of one that is damaged."""
 
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from pulse.errors import Conflict, PulseError, StoreError, StoreUnavailable
 
 FORMAT = 1
+"""Kept as the file's `user_version`; its `application_id` tells it from every other spool."""
 
 _TABLES = """
 CREATE TABLE batch (
@@ -41,6 +43,8 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 67108864")
+        if db.execute("PRAGMA application_id").fetchone()[0] == 0:
+            db.execute(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
         if version == 0:
             db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
         for (verdict,) in db.execute("PRAGMA quick_check(1)"):

@@ -1,23 +1,34 @@
 """Small facts of the installation by name, and counters that tell readers whether something changed."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from pulse.stores.relational.tables import counters
 from pulse.stores.relational.tables import meta as table
-from pulse.stores.relational.values import upsert
+from pulse.stores.relational.values import insert, upsert
 
 REGISTRY = "registry"
 """Counter of changes to registry, policies and maintenance."""
 
 
-def get(connection: Connection, key: str) -> str | None:
-    """The value of `key`, None when there is none."""
-    return connection.scalar(select(table.c.value).where(table.c.key == key))
+def get(connection: Connection, key: str, *, locked: bool = False) -> str | None:
+    """The value of `key`, None when there is none; `locked`: nobody else changes it in this transaction."""
+    found = select(table.c.value).where(table.c.key == key)
+    return connection.scalar(found.with_for_update() if locked else found)
 
 
 def put(connection: Connection, key: str, value: str) -> None:
     """Set `key`, overwriting."""
     connection.execute(upsert(connection, table), {"key": key, "value": value})
+
+
+def exchange(connection: Connection, key: str, expected: str | None, value: str | None) -> bool:
+    """Set `key` if its value is the expected one (None: not there), whatever others do; whether it was."""
+    if expected is None:
+        fresh = insert(connection, table).values(key=key, value=value).on_conflict_do_nothing()
+        return value is not None and connection.execute(fresh).rowcount == 1
+    own = (table.c.key == key) & (table.c.value == expected)
+    change = delete(table).where(own) if value is None else update(table).where(own).values(value=value)
+    return connection.execute(change).rowcount == 1
 
 
 def count(connection: Connection, counter: str) -> int:
