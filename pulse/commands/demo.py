@@ -116,7 +116,7 @@ def _settings(choices: Choices) -> Settings:
 def _only_one(data_dir: Path) -> Iterator[None]:
     """Hold the folder: two demos on one folder would count each other's devices."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (data_dir / "demo.lock").open("w")
     except OSError as error:
         raise BadInput(f"cannot be written: {error.strerror}", where=f"--data-dir {data_dir}") from error

@@ -38,7 +38,8 @@ def opened(settings: Settings) -> Iterator[Parts]:
     logs.configure(settings.log_level)
     allow_connections(CONNECTIONS)
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        # What lies there tells who lives where, and holds the hashes of passwords.
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailable(
             f"PULSE_DATA_DIR: cannot make {settings.data_dir}: {error.strerror}"
