@@ -22,7 +22,7 @@ serve: setup ## Install and run for real devices
 	@exec $(BIN)/pulse serve $(ARGS)
 
 test: lint ## Install, then ruff, mypy --strict and every test but the slow ones
-	$(PY) -m pytest -m "not slow" $(ARGS)
+	$(PY) -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-slow: setup-dev ## The slow tests: demos as a user starts them, long fault runs
 	$(PY) -m pytest -m slow $(ARGS)
