@@ -169,6 +169,18 @@ COLLECTOR: dict[str, Any] = {
         "age_s": 0.35,
         "session": "7f3a",
     },
+    "spool": {
+        "told_at": "2026-11-23T08:00:00Z",
+        "messages": 14,
+        "bytes": 1206,
+        "oldest_age_s": 0.4,
+        "in_per_s": 27.5,
+        "out_per_s": 27.5,
+        "share": 0.0001,
+        "drained_in_s": None,
+        "stalled": None,
+        "stalled_since": None,
+    },
     "quarantined": {"not_utf8": 2},
     "discovered": 1,
 }

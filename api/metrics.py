@@ -24,7 +24,7 @@ from api.present import Present
 from pulse import logs
 from pulse.clock import SECOND_US
 from pulse.errors import PulseError
-from pulse.stores.relational import coverage
+from pulse.stores.relational import coverage, spoolstatus
 
 STREAMS = frozenset({"/api/v1/events"})
 """Endless answers, whose duration says nothing."""
@@ -135,6 +135,12 @@ class _AtScrape(Collector):
         )
         with self._context.db.read() as connection:
             mark = coverage.watermark(connection)
+            spool = spoolstatus.read(connection)
+        if spool is not None:
+            yield GaugeMetricFamily(
+                "pulse_spool_stalled", "1 while nothing can be acknowledged.", int(spool.stalled is not None)
+            )
+            yield GaugeMetricFamily("pulse_spool_share", "Used part of the spool's limit, of 1.", spool.share)
         if mark is not None:
             age_s = (self._context.clock.now_us() - mark.through_us) / SECOND_US
             yield GaugeMetricFamily("pulse_watermark_age_seconds", "How far the database lags behind.", age_s)

@@ -249,6 +249,21 @@ class WatermarkItem(BaseModel):
     session: str
 
 
+class SpoolItem(BaseModel):
+    """采集器与遥测库之间的缓冲 / what waits between the broker and the telemetry store."""
+
+    told_at: str
+    messages: int
+    bytes: int
+    oldest_age_s: float | None
+    in_per_s: float | None
+    out_per_s: float | None
+    share: float = Field(description="占上限的比例，1 为满 / share of the limit, 1 is full")
+    drained_in_s: float | None = Field(description="null：不在减少 / null: it does not shrink")
+    stalled: str | None = Field(description="为何停止确认 / why nothing is acknowledged; null: all is well")
+    stalled_since: str | None
+
+
 class CollectorAnswer(BaseModel):
     """采集器是否在听 / whether the collector hears the devices."""
 
@@ -258,6 +273,7 @@ class CollectorAnswer(BaseModel):
     at: str = Field(description="“现在”所指的时刻 / the instant that now stands for")
     started_at: str | None = Field(description="首次开始采集 / the first start; before it all is unknown")
     watermark: WatermarkItem | None = Field(description="null：从未运行 / null: it never ran")
+    spool: SpoolItem | None = Field(description="null：从未报告 / null: the collector never told")
     quarantined: dict[str, int] | None = Field(
         description="隔离的消息数，按原因；只看得到部分小区者为 null / "
         "quarantined messages by reason; null to who sees some communities only"

@@ -71,6 +71,8 @@ class Intake:
     def __init__(self, settings: Settings, spool: Spool, clock: Clock) -> None:
         self.link: Link
         self.told: queue.SimpleQueue[Told] = queue.SimpleQueue()
+        self.stalled: tuple[int, str] | None = None
+        """Since when nothing is acknowledged, and why; any thread may look."""
         self.registry: Mapping[str, Device] = {}
         interval_s = settings.canary_interval_s
         self._interval_s = interval_s
@@ -304,6 +306,7 @@ class Intake:
         self._redeliveries.forget(self._pending.messages)
         self._pending = _Pending()
         self._end_cause = coverage.SPOOL_STALLED
+        self.stalled = (self._clock.now_us(), reason)
         self._next_probe_s = self._clock.monotonic_s() + PROBE_EVERY_S
         self.link.hold(True)
 
@@ -315,6 +318,7 @@ class Intake:
             return
         log.info("spool_recovered")
         self._next_probe_s = None
+        self.stalled = None
         self.link.hold(False)
 
     # -- the canary ----------------------------------------------------------------------------------

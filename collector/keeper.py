@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from collector import metrics, recovery
 from collector.archive import Archive
 from collector.coverage import Record
+from collector.flow import Flow
 from collector.intake import Intake, Told
 from collector.lease import Lease, LeaseLost
 from collector.publisher import REPEAT_S, Publisher
@@ -29,9 +30,10 @@ from pulse.ledger.outcome import Outcome
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
-from pulse.stores.relational import registry
+from pulse.stores.relational import registry, spoolstatus
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
+from pulse.stores.relational.spoolstatus import SpoolStatus
 
 log = logs.get(__name__)
 
@@ -85,6 +87,7 @@ class Keeper:
         self._postponed: list[Message] = []
         self._discovered: dict[str, int] = {}
         self._changed = True
+        self._flow = Flow()
         self._own_spool = True
         self._noted = False
         """Whether the database says that its ledger is written from this spool."""
@@ -326,12 +329,29 @@ class Keeper:
             if not self._noted:
                 recovery.write_own(connection, self._spool.identity())
             write(connection, step, self._devices, self._books, figures, mark, at_us)
+            if now_s >= self._due["watermark"]:
+                spoolstatus.write(connection, self._spool_status(now_s))
         self._noted = True
         self._due["watermark"] = now_s + WATERMARK_S
         if figures is not None:
             self._changed = False
             self._due["indicator"] = now_s + INDICATOR_S
             self._publish_indicator(figures, at_us)
+
+    def _spool_status(self, now_s: float) -> SpoolStatus:
+        depth = self._spool.depth()
+        rates = self._flow.counted(now_s, self._spool.taken, depth.messages)
+        since_us, why = self._intake.stalled or (None, None)
+        return SpoolStatus(
+            self._clock.now_us(),
+            *depth,
+            self._spool.used_bytes(),
+            self._spool.max_bytes,
+            None if rates is None else rates.in_per_s,
+            None if rates is None else rates.out_per_s,
+            why,
+            since_us,
+        )
 
     # -- beside the steps ----------------------------------------------------------------------------
 

@@ -107,6 +107,8 @@ class Spool:
         self.max_bytes = max_bytes
         self.salvaged: int | None = None
         """Batches saved out of a file that was damaged as a whole; None if the file was sound."""
+        self.taken = 0
+        """Items appended since the start."""
         self._clock = clock
         self._lock = threading.RLock()
         self._held: deque[_Held] = deque()
@@ -150,6 +152,7 @@ class Spool:
             self._next = seq + 1
             self._held.append(held)
             self._bytes += held.size
+            self.taken += held.items
             batch = _batch(seq, now_us, messages, quarantined)
             self._remember(batch)
             return batch
@@ -287,6 +290,11 @@ class Spool:
                 sum(held.size for held in waiting),
                 min((held.oldest_us for held in waiting), default=None),
             )
+
+    def used_bytes(self) -> int:
+        """What counts against `max_bytes`."""
+        with self._lock:
+            return self._bytes
 
     def close(self) -> None:
         """Give the file back."""

@@ -5,6 +5,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pulse.errors import Conflict, PulseError, StoreError, StoreUnavailable
 
@@ -72,6 +73,32 @@ def wrapped(error: sqlite3.Error, path: Path) -> PulseError:
     if isinstance(error, sqlite3.OperationalError):
         return StoreUnavailable(f"the spool {path} cannot be used: {error}; see its disk's space and health")
     return StoreError(f"the spool {path} is damaged: {error}; a restart salvages what is whole")
+
+
+class Waiting(NamedTuple):
+    """What a file holds that the telemetry store has not taken, and what counts against the limit."""
+
+    batches: int
+    messages: int
+    bytes: int
+    oldest_us: int | None
+    used_bytes: int
+
+
+def waiting(path: Path) -> Waiting:
+    """Look into a file that no collector has open, changing nothing; `Conflict` if one has."""
+    with (
+        disk(path),
+        contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        stored = db.execute("SELECT seq FROM mark WHERE consumer = 'stored'").fetchone()
+        batches, messages, size, oldest_us = db.execute(
+            "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(length(body)), 0), min(oldest_us)"
+            " FROM batch WHERE seq > ?",
+            (stored[0] if stored else 0,),
+        ).fetchone()
+        used = db.execute("SELECT coalesce(sum(length(body)), 0) FROM batch").fetchone()[0]
+        return Waiting(batches, messages, size, oldest_us, used)
 
 
 _BATCH_COLUMNS = "seq, written_us, count, oldest_us, checksum, body"

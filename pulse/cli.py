@@ -216,6 +216,18 @@ def quarantine(
         typer.echo(line)
 
 
+@app.command()
+def spool(
+    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """缓冲：等待入库的消息、速率、何时清空 / The spool: what waits, rates, when it is drained."""
+    from pulse.commands import spool as command
+
+    for line in command.shown(_settings(data_dir=data_dir), as_json=as_json):
+        typer.echo(line)
+
+
 _What = Annotated[str, typer.Option("--what", help="devices、communities、kinds 或 planned / Which table.")]
 
 

@@ -34,6 +34,8 @@ BLIND_CAUSES: Final = {
     "canary_overdue": _("its own test message did not come back"),
     "canary_lost": _("its own test message was lost"),
     "session_lost": _("the broker lost the collector's session"),
+    "broker_restarted": _("the broker was down"),
+    "spool_elsewhere": _("another collector's spool holds what came last"),
     "messages_dropped": _("the broker dropped messages"),
     "messages_discarded": _("messages had to be discarded"),
     "queued_without_time": _("messages from the backlog carry no trusted time"),

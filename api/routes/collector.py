@@ -13,7 +13,8 @@ from api.models import CollectorAnswer
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
 from pulse.access.roles import Actor, Permission
 from pulse.clock import SECOND_US, to_iso
-from pulse.stores.relational import coverage, quarantine, registry
+from pulse.stores.relational import coverage, quarantine, registry, spoolstatus
+from pulse.stores.relational.spoolstatus import SpoolStatus
 
 _Reader = Annotated[Actor, Depends(Allowed(Permission.COLLECTOR_READ))]
 
@@ -48,6 +49,7 @@ def router(context: Context) -> APIRouter:
             mark = coverage.watermark(connection)
             started_us = coverage.start_us(connection)
             quarantined = quarantine.counts(connection) if actor.communities is None else None
+            spool = spoolstatus.read(connection)
             discovered = len(registry.inbox(connection, communities=actor.communities))
         now_us = context.clock.now_us()
         return json(
@@ -65,9 +67,27 @@ def router(context: Context) -> APIRouter:
                     "age_s": max(now_us - mark.through_us, 0) / SECOND_US,
                     "session": mark.session,
                 },
+                "spool": None if spool is None else _spool(spool, now_us),
                 "quarantined": quarantined,
                 "discovered": discovered,
             }
         )
 
     return routes
+
+
+def _spool(status: SpoolStatus, now_us: int) -> dict[str, object]:
+    """The spool's members, as the collector told them last."""
+    oldest_us = status.oldest_us
+    return {
+        "told_at": to_iso(status.at_us),
+        "messages": status.messages,
+        "bytes": status.bytes,
+        "oldest_age_s": None if oldest_us is None else max(now_us - oldest_us, 0) / SECOND_US,
+        "in_per_s": status.in_per_s,
+        "out_per_s": status.out_per_s,
+        "share": status.share,
+        "drained_in_s": status.drained_in_s(),
+        "stalled": status.stalled,
+        "stalled_since": iso(status.stalled_since_us),
+    }

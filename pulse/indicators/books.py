@@ -11,8 +11,9 @@ from pulse.clock import SECOND_US, Clock
 from pulse.errors import BadInput
 from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Run
 from pulse.ledger.replay import Books, Known
-from pulse.stores.relational import coverage, intervals, maintenance, registry
+from pulse.stores.relational import coverage, intervals, maintenance, registry, spoolstatus
 from pulse.stores.relational.database import Database
+from pulse.stores.relational.spoolstatus import SpoolStatus
 
 STALE_AFTER_US = 10 * SECOND_US
 """A watermark this old means that no collector is at work: from it on, nothing is known."""
@@ -32,6 +33,8 @@ class AsOf(NamedTuple):
     listening: bool
     stale: bool
     blind_since_us: int | None
+    spool: SpoolStatus | None = None
+    """The collector's spool if people have to look at it."""
 
 
 class Opened(NamedTuple):
@@ -101,13 +104,18 @@ class Library:
             return AsOf(now, listening=False, stale=True, blind_since_us=None)
         if now - mark.written_us >= STALE_AFTER_US:
             return AsOf(now, listening=False, stale=True, blind_since_us=mark.through_us)
+        spool = spoolstatus.read(connection)
         open_blinds = [
             blind.start
             for _, blind in coverage.entries(connection)
             if blind.end == FOREVER and blind.revoked == FOREVER and not any(blind.scope)
         ]
         return AsOf(
-            mark.through_us, mark.listening, stale=False, blind_since_us=min(open_blinds, default=None)
+            mark.through_us,
+            mark.listening,
+            stale=False,
+            blind_since_us=min(open_blinds, default=None),
+            spool=spool if spool is not None and spool.alarming else None,
         )
 
     def _books(self, connection: Connection, as_of: AsOf) -> Books:

@@ -79,7 +79,7 @@ def test_without_devices_in_service_there_is_no_rate(site: Site) -> None:
 def test_an_installation_where_nothing_ever_ran_knows_nothing(site: Site) -> None:
     site.register(camera())
     site.clock.now = us(1000)
-    assert site.rate.as_of() == (us(1000), False, True, None)
+    assert site.rate.as_of()[:4] == (us(1000), False, True, None)
     answer = site.rate.instant()
     assert states(answer) == {"unknown": 1}
     assert (answer["percent"], answer["percent_upper"]) == ("0.0", "100.0")
@@ -94,7 +94,7 @@ def test_now_is_the_watermark_while_it_is_fresh(site: Site) -> None:
     site.start(0)
     site.hear("cam-1", 900)
     site.mark(1000, written=1009.9)
-    assert site.rate.as_of() == (us(1000), True, False, None)
+    assert site.rate.as_of()[:4] == (us(1000), True, False, None)
     assert site.rate.instant()["at"] == to_iso(us(1000))
 
 
@@ -105,7 +105,7 @@ def test_behind_a_stale_watermark_everything_is_unknown(site: Site) -> None:
     site.hear("cam-2", 900, said=Evidence.OFFLINE)
     site.mark(1000)
     site.clock.now = us(1010)
-    assert site.rate.as_of() == (us(1010), False, True, us(1000))
+    assert site.rate.as_of()[:4] == (us(1010), False, True, us(1000))
     assert states(site.rate.instant()) == {"unknown": 2}
     assert states(site.rate.instant(us(999))) == {"online": 1, "offline": 1}
     assert states(site.rate.period(us(990), us(1010))) == {"online": 10, "offline": 10, "unknown": 20}
@@ -123,7 +123,7 @@ def test_a_collector_that_hears_nothing_says_since_when(site: Site) -> None:
     site.hear("cam-2", 800, 960)
     site.deaf(950)
     site.mark(1000, listening=False)
-    assert site.rate.as_of() == (us(1000), False, False, us(950))
+    assert site.rate.as_of()[:4] == (us(1000), False, False, us(950))
     assert states(site.rate.instant()) == {"online": 1, "unknown": 1}
     assert site.rate.device("cam-2").since_us == us(960)
 
