@@ -92,7 +92,7 @@ class Keeper:
         self._noted = False
         """Whether the database says that its ledger is written from this spool."""
         self._blind_counted_us: int | None = None
-        self._due = dict.fromkeys(("watermark", "registry", "snapshot", "indicator", "repeat"), 0.0)
+        self._due = dict.fromkeys(("watermark", "spool", "registry", "snapshot", "indicator", "repeat"), 0.0)
 
     # -- starting ------------------------------------------------------------------------------------
 
@@ -329,9 +329,12 @@ class Keeper:
             if not self._noted:
                 recovery.write_own(connection, self._spool.identity())
             write(connection, step, self._devices, self._books, figures, mark, at_us)
-            if now_s >= self._due["watermark"]:
+            tells = now_s >= self._due["spool"]
+            if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
         self._noted = True
+        if tells:
+            self._due["spool"] = now_s + WATERMARK_S
         self._due["watermark"] = now_s + WATERMARK_S
         if figures is not None:
             self._changed = False

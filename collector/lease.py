@@ -161,5 +161,12 @@ class Lease:
             log.warning("lease_not_released", error=str(error))
 
 
+def holder_of(connection: Connection) -> Holder | None:
+    """Who holds the lease, unless it is known to be dead; None if nobody does."""
+    found = meta.get(connection, KEY)
+    holder = None if found is None else msgspec.json.decode(found, type=Holder)
+    return None if holder is None or processes.is_gone(holder.process) else holder
+
+
 def _text(holder: Holder) -> str:
     return msgspec.json.encode(holder).decode()

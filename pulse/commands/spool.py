@@ -33,7 +33,7 @@ def shown(settings: Settings, *, as_json: bool, clock: Clock | None = None) -> I
 
 def look(settings: Settings, clock: Clock) -> Seen:
     """The collector's word if it is fresh, else the file. Raises `NotFound` if there is neither."""
-    from collector import spoolfile
+    from collector import lease, spoolfile
 
     db = Database(settings.relational_url())
     db.open()
@@ -41,10 +41,11 @@ def look(settings: Settings, clock: Clock) -> Seen:
         with db.read() as connection:
             told = spoolstatus.read(connection)
             mark = coverage.watermark(connection)
+            held = lease.holder_of(connection) is not None
     finally:
         db.close()
     now_us = clock.now_us()
-    if told is not None and mark is not None and now_us - mark.written_us < FRESH_US:
+    if held and told is not None and mark is not None and now_us - mark.written_us < FRESH_US:
         return Seen(told, True, now_us)
     path = settings.data_dir / "spool.db"
     if not path.exists():
