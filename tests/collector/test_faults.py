@@ -231,7 +231,7 @@ def test_a_stuck_telemetry_store_holds_up_neither_pings_nor_the_ledger(station: 
         eventually(lambda: seqs(station, "cam-1") == [1], "the message in the store")
 
 
-def test_a_message_that_the_store_refuses_is_dead_lettered_and_holds_up_nothing(station: Station) -> None:
+def test_fault_18_a_message_that_the_store_refuses_is_dead_lettered_and_holds_up_nothing(station: Station) -> None:
     store = moody(station)
     store.refused_seq = 2
     store.rejected_seq = 4
@@ -327,7 +327,7 @@ class Jumping:
 
 
 @pytest.mark.parametrize("seconds", [3600, -3600])
-def test_a_jump_of_the_hosts_clock_makes_nobody_offline(station: Station, seconds: int) -> None:
+def test_fault_10_a_jump_of_the_hosts_clock_makes_nobody_offline(station: Station, seconds: int) -> None:
     clock = Jumping()
     with station.collecting(clock=clock), field(station.url) as devices:
         eventually(station.listening, "listening")
