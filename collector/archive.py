@@ -1,9 +1,12 @@
 """The past that the ledger asks for when a message reaches back: a window in memory, and the stores."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from collector.spool import POSITION_BITS, STORED, Spool
+import numpy as np
+
+from collector.spool import POSITION_BITS, Spool
+from pulse.batches import Flags, MessageColumns, columns_of
 from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run
 from pulse.messages import Message
 from pulse.stores.base import TelemetryStore
@@ -34,53 +37,67 @@ class Archive:
         self._spool = spool
         self._store_answers = store_answers
         self._window_messages = window_messages
-        self._by_device: dict[str, deque[Message]] = {}
-        self._in_order: deque[Message] = deque()
+        self._batches: deque[MessageColumns] = deque()
+        self._count = 0
+        self._applied = 0
         self._complete_from = FOREVER
 
-    def begin(self, from_us: int) -> None:
-        """Start an empty window: everything received from `from_us` on will be remembered."""
-        self._by_device.clear()
-        self._in_order.clear()
+    def begin(self, from_us: int, applied: int) -> None:
+        """Start an empty window: everything received from `from_us` on will be remembered.
+
+        `applied` is the last batch that was applied: what those up to it held, the store is asked for.
+        """
+        self._applied = applied
+        self._batches.clear()
+        self._count = 0
         self._complete_from = from_us
 
-    def remember(self, messages: Iterable[Message]) -> None:
+    def remember(self, messages: Sequence[Message]) -> None:
         """Take in messages that were applied, in order of reception."""
-        for message in messages:
-            self._in_order.append(message)
-            self._by_device.setdefault(message.device, deque()).append(message)
-        while len(self._in_order) > self._window_messages:
-            gone = self._in_order.popleft()
-            own = self._by_device[gone.device]
-            own.popleft()
-            if not own:
-                del self._by_device[gone.device]
-            # Others received in the same microsecond may still be there, this one is not.
-            self._complete_from = max(self._complete_from, gone.observed_us + 1)
+        if not len(messages):
+            return
+        self._batches.append(columns_of(messages))
+        self._count += len(messages)
+        while self._count > self._window_messages:
+            surplus, gone = self._count - self._window_messages, self._batches.popleft()
+            if surplus < len(gone):
+                self._batches.appendleft(gone[surplus:])
+                gone = gone[:surplus]
+            self._count -= len(gone)
+            # Others received in the same microsecond may still be there, these are not.
+            self._complete_from = max(self._complete_from, int(gone.observed.max()) + 1)
 
     def recent(self, device: str) -> Sequence[Message]:
         """What the device said within the window, registered or not."""
-        return self._by_device.get(device, ())
+        return [message for batch in self._batches for message in batch.of(device)]
 
-    def can_answer(self, device: Device, message: Message) -> bool:
-        """Whether what the message may ask for is at hand now."""
-        if message.measured_us is None or message.retained or message.evidence is Evidence.OFFLINE:
-            return True
-        if not message.queued and not any(terms.max_lateness for terms in device.terms):
-            return True
-        reach = message.measured_us - max(terms.timeout for terms in device.terms)
-        if reach >= self._complete_from:
-            return True
-        if not self._in_order:
-            return self._store_answers() and self._spool.depth().batches == 0
-        oldest = self._in_order[0].order >> POSITION_BITS
-        return self._store_answers() and self._spool.mark(STORED) >= oldest
+    def can_answer(self, devices: Mapping[str, Device], messages: MessageColumns) -> Flags:
+        """Of which messages that what they may ask for is at hand now; those of strangers ask nothing."""
+        judged = [_judged(devices.get(origin.device)) for origin in messages.origins]
+        timeout, waits = np.array(judged, dtype=np.int64).reshape(len(judged), 2).T
+        asks: Flags = messages.dated() & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
+        asks &= (timeout[messages.origin] > 0) & (messages.queued | (waits[messages.origin] == 1))
+        answered: Flags = ~asks | (messages.measured - timeout[messages.origin] >= self._complete_from)
+        if answered.all() or self._store_has_the_rest():
+            answered[:] = True
+        return answered
+
+    def _store_has_the_rest(self) -> bool:
+        """Whether the telemetry store has everything older than the window."""
+        if not self._store_answers():
+            return False
+        waiting = self._spool.first_waiting()
+        if not self._batches:
+            return waiting > self._applied
+        oldest = int(self._batches[0].order[0])
+        # Of a batch that the window holds from its first message on, the store need have nothing.
+        return waiting << POSITION_BITS >= oldest
 
     def messages(self, device: str, from_us: int, to_us: int) -> Sequence[Message]:
         """See `pulse.ledger.outcome.Archive`."""
         recent = [
             message
-            for message in self._by_device.get(device, ())
+            for message in self.recent(device)
             if from_us <= message.observed_us < to_us
             or (message.measured_us is not None and from_us <= message.measured_us < to_us)
         ]
@@ -94,3 +111,10 @@ class Archive:
         """See `pulse.ledger.outcome.Archive`."""
         with self._db.read() as connection:
             return intervals.ever(connection, device, max(from_us, EVER))
+
+
+def _judged(device: Device | None) -> tuple[int, bool]:
+    """The longest timeout of a registered device, and whether it may send live beats late."""
+    if device is None:
+        return 0, False
+    return max(terms.timeout for terms in device.terms), any(terms.max_lateness for terms in device.terms)

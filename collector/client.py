@@ -1,11 +1,11 @@
 """paho's client as the collector wants it, in MQTT 5 and in 3.1.1."""
 
 import ssl
-import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from paho.mqtt.client import PUBACK, Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -45,8 +45,9 @@ class BufferedClient(Client):
 
     def acknowledge(self, mids: Sequence[int]) -> None:
         """Acknowledge QoS 1 messages."""
-        packets = b"".join(struct.pack("!BBH", PUBACK, 2, mid) for mid in mids)
-        self._packet_queue(PUBACK, packets, 0, 1)
+        packets = np.empty(len(mids), dtype=[("head", ">u2"), ("mid", ">u2")])
+        packets["head"], packets["mid"] = PUBACK << 8 | 2, mids
+        self._packet_queue(PUBACK, packets.tobytes(), 0, 1)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if not self._read:
@@ -55,15 +56,22 @@ class BufferedClient(Client):
         return bytes(taken)
 
 
+ClientT = TypeVar("ClientT", bound=BufferedClient)
+
+
 def new_client(
-    broker: Broker, client_id: str, protocol: MQTTProtocolVersion, ca_file: Path | None = None
-) -> BufferedClient:
+    kind: type[ClientT],
+    broker: Broker,
+    client_id: str,
+    protocol: MQTTProtocolVersion,
+    ca_file: Path | None = None,
+) -> ClientT:
     """A client for one connection: a session that the broker keeps, acknowledgements by hand.
 
     `reconnect()` connects it. Raises `SettingsError` where the CA file cannot be read.
     """
     options: dict[str, Any] = {} if protocol == V5 else {"clean_session": False}
-    client = BufferedClient(
+    client = kind(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         protocol=protocol,

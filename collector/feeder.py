@@ -7,6 +7,7 @@ from collector import metrics
 from collector.lease import Lease, LeaseLost
 from collector.spool import STORED, Spool
 from pulse import logs
+from pulse.batches import joined
 from pulse.clock import SECOND_US, Clock
 from pulse.errors import StoreRejected, StoreUnavailable
 from pulse.messages import Channel, Message, Quarantined
@@ -17,6 +18,8 @@ from pulse.stores.relational.database import Database
 log = logs.get(__name__)
 
 BATCHES_AT_ONCE = 32
+MESSAGES_AT_ONCE = 10_000
+"""Enough for one write, give or take a batch; more would only cost memory."""
 TRANSITIONS_AT_ONCE = 1_000
 IDLE_S = 0.25
 TRANSITIONS_S = 1.0
@@ -72,10 +75,13 @@ class Feeder:
 
     def feed(self) -> bool:
         """Give the store the next batches; whether more are likely to wait. Raises `StoreUnavailable`."""
-        batches = self._spool.read_after(self._spool.mark(STORED), limit=BATCHES_AT_ONCE)
+        batches = self._spool.read_after(
+            self._spool.mark(STORED), limit=BATCHES_AT_ONCE, items=MESSAGES_AT_ONCE
+        )
+        count = sum(len(batch.messages) for batch in batches)
         if batches:
-            messages = [message for batch in batches for message in batch.messages]
-            if messages:
+            messages = joined([batch.messages for batch in batches])
+            if len(messages):
                 self._give(messages)
             self._spool.advance(STORED, batches[-1].seq)
         depth = self._spool.depth()
@@ -83,7 +89,7 @@ class Feeder:
         metrics.SPOOL_BYTES.set(depth.bytes)
         age_us = 0 if depth.oldest_us is None else self._clock.now_us() - depth.oldest_us
         metrics.SPOOL_AGE.set(age_us / SECOND_US)
-        return len(batches) == BATCHES_AT_ONCE
+        return len(batches) == BATCHES_AT_ONCE or count >= MESSAGES_AT_ONCE
 
     def _give(self, messages: Sequence[Message]) -> None:
         """Store messages; a batch that the store rejects as a whole is halved until the culprit is alone."""

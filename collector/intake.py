@@ -5,16 +5,21 @@ It also asks the canary, drives the coverage machine, and tells the ledger's thr
 
 import queue
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from collector import coverage, metrics
 from collector.coverage import Action, Coverage, Phase
 from collector.dialects import native
-from collector.mqtt import DROPPED_TOPIC, UPTIME_EVERY_S, UPTIME_TOPIC, Link, Received
+from collector.dialects.many import Many, Plain
+from collector.mqtt import DROPPED_TOPIC, UPTIME_EVERY_S, UPTIME_TOPIC, Link
+from collector.received import Publishes, Received
 from collector.redeliveries import Redeliveries
 from collector.spool import Spool
 from pulse import logs
+from pulse.batches import Flags, MessageColumns, Origin, columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, Clock
 from pulse.errors import Refused, StoreUnavailable
 from pulse.ledger.evidence import is_trusted
@@ -31,6 +36,8 @@ PROBE_EVERY_S = 1.0
 ENOUGH_UNACKNOWLEDGED = 16
 """Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
 
+MOST_JUDGED = 131_072
+
 _DROPPED = DROPPED_TOPIC.encode()
 _UPTIME = UPTIME_TOPIC.encode()
 
@@ -44,11 +51,20 @@ class Told(NamedTuple):
     actions: list[Action]
 
 
+class _Judged(NamedTuple):
+    """What the registry says of an origin. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
+
+    wrong: bool
+    registered: bool
+    distrusted: bool
+
+
 class _Pending:
     """What was received and is not durable yet."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.parts: list[MessageColumns] = []
+        self.accepted = 0
         self.quarantined: list[Quarantined] = []
         self.doubted: set[str] = set()
         self.mids: list[int] = []
@@ -62,7 +78,12 @@ class _Pending:
         return self.since_s is not None
 
     def items(self) -> int:
-        return len(self.messages) + len(self.quarantined)
+        return self.accepted + len(self.quarantined)
+
+    def messages(self) -> MessageColumns:
+        """What was accepted, in the order of reception."""
+        self.parts = [joined(self.parts)]
+        return self.parts[0]
 
 
 class Intake:
@@ -83,7 +104,10 @@ class Intake:
         self._spool = spool
         self._clock = clock
         self._redeliveries = Redeliveries()
+        self._many = Many(settings.max_payload_bytes)
+        self._judged: tuple[Mapping[str, Device], dict[Origin, _Judged]] = ({}, {})
         self._pending = _Pending()
+        self._own_topics = frozenset((_DROPPED, _UPTIME))
         self._nonce = secrets.token_hex(8)
         self._canary = 0
         self._next_canary_s = 0.0
@@ -130,6 +154,7 @@ class Intake:
     def connected(self, session_present: bool) -> None:
         """The broker accepted us."""
         metrics.CONNECTIONS.inc()
+        self._own_topics = frozenset((_DROPPED, _UPTIME, self.link.canary_topic.encode()))
         self._heard_s = self._clock.monotonic_s()
         now_us = self._clock.now_us()
         self._tell(self.coverage.connected(session_present, now_us), now_us)
@@ -138,39 +163,56 @@ class Intake:
         """The subscriptions stand: prove it."""
         self._send_canary()
 
-    def received(self, message: Received) -> None:
-        """Decode one message into the batch, or quarantine it."""
-        pending = self._pending
+    def received(self, publishes: Publishes) -> None:
+        """Decode messages into the batch, or quarantine them."""
         self._heard_s = self._clock.monotonic_s()
+        start = 0
+        if not self._own_topics.isdisjoint(publishes.topics):
+            for at, topic in enumerate(publishes.topics):
+                if topic in self._own_topics:
+                    self._receive_devices(publishes, start, at)
+                    self._receive_own(publishes.one(at))
+                    start = at + 1
+        self._receive_devices(publishes, start, len(publishes))
+
+    def _receive_own(self, message: Received) -> None:
+        """A canary, or what the broker tells of itself."""
+        pending = self._pending
         if pending.since_s is None:
             pending.since_s = self._heard_s
         if message.qos:
             pending.mids.append(message.mid)
-        if message.topic == self.link.canary_topic.encode():
+        if message.topic == _DROPPED:
+            self._count_dropped(message)
+        elif message.topic == _UPTIME:
+            self._tell_uptime(message)
+        else:
             number = self._canary_number(message.payload)
             if number is not None:
                 pending.canaries.append(number)
                 self._flush()
-            return
-        if message.topic == _DROPPED:
-            self._count_dropped(message)
-            return
-        if message.topic == _UPTIME:
-            self._tell_uptime(message)
-            return
-        metrics.RECEIVED.inc()
-        pending.unacknowledgeable += not message.qos
-        if pending.earliest_us is None:
-            pending.earliest_us = message.observed_us
-        try:
-            self._take(message)
-        except Refused as refused:
-            self._quarantine(message, refused.reason, refused.detail)
-        except Exception as error:
-            log.exception("decoding_failed", topic=_shown(message.topic))
-            self._quarantine(message, "decoding_failed", repr(error))
-        if pending.items() >= self._settings.batch_max_messages:
-            self._flush()
+
+    def _receive_devices(self, publishes: Publishes, start: int, end: int) -> None:
+        """Take the messages of devices from `start` to `end`, in batches as large as they may be."""
+        while start < end:
+            room = max(1, self._settings.batch_max_messages - self._pending.items())
+            part = publishes.part(start, min(end, start + room))
+            start += len(part)
+            pending = self._pending
+            if pending.since_s is None:
+                pending.since_s = self._heard_s
+            if pending.earliest_us is None:
+                pending.earliest_us = part.observed_us
+            mids = part.acknowledgeable()
+            pending.mids.extend(mids)
+            pending.unacknowledgeable += len(part) - len(mids)
+            metrics.RECEIVED.inc(len(part))
+            self._take(part)
+            if pending.items() >= self._settings.batch_max_messages and not self._flush():
+                # The rest comes again in the next connection, as does what could not be kept.
+                rest = publishes.part(start, end)
+                self._lost += len(rest) - len(rest.acknowledgeable())
+                return
 
     def disconnected(self) -> None:
         """The connection is gone: keep what it brought, and note the gap."""
@@ -215,36 +257,114 @@ class Intake:
 
     # -- messages ------------------------------------------------------------------------------------
 
-    def _take(self, received: Received) -> None:
+    def _take(self, part: Publishes) -> None:
+        """Decode, check the places, recognise redeliveries."""
+        queued = not self.coverage.listening
+        try:
+            plain = self._many.decode(part.topics, part.payloads, part.flags, part.observed_us, queued=queued)
+        except Exception:
+            log.exception("decoding_many_failed", consequence="these messages are decoded one by one")
+            plain = Plain(columns_of(()), np.empty(0, dtype=np.int64), list(range(len(part))))
+        columns, positions = plain.columns, plain.positions
+        if plain.others:
+            careful, where = self._take_carefully(part, plain.others, queued)
+            positions = np.append(positions, where)
+            columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
+            positions = np.sort(positions)
+        judged = self._judge(columns)
+        wrong = np.array([one.wrong for one in judged], dtype=bool)
+        if wrong.any():
+            misplaced = wrong[columns.origin]
+            for at in positions[misplaced].tolist():
+                device = self.registry[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
+                self._quarantine(
+                    part.one(at), "wrong_place", f"registered in {device.community} as {device.kind}"
+                )
+            columns, positions = columns.take(~misplaced), positions[~misplaced]
+        if not len(columns):
+            return
+        kept = self._redeliveries.admit_many(columns, lambda: part.redelivered(positions.tolist()))
+        metrics.DUPLICATES.inc(len(columns) - len(kept))
+        if len(kept):
+            self._keep(kept)
+
+    def _take_carefully(
+        self, part: Publishes, positions: Sequence[int], queued: bool
+    ) -> tuple[list[Message], list[int]]:
+        """Decode one by one what is not plain; the messages and the position of each."""
+        messages, where = [], []
+        for at in positions:
+            received = part.one(at)
+            try:
+                messages.append(self._decode(received, queued))
+                where.append(at)
+            except Refused as refused:
+                self._quarantine(received, refused.reason, refused.detail)
+            except Exception as error:
+                log.exception("decoding_failed", topic=_shown(received.topic))
+                self._quarantine(received, "decoding_failed", repr(error))
+        return messages, where
+
+    def _decode(self, received: Received, queued: bool) -> Message:
         try:
             topic = received.topic.decode()
         except UnicodeDecodeError as error:
             raise Refused("not_utf8", f"the topic: {error}") from None
-        message = native.decode(
+        return native.decode(
             topic,
             received.payload,
             observed_us=received.observed_us,
             retained=received.retained,
-            queued=not self.coverage.listening,
+            queued=queued,
             max_bytes=self._settings.max_payload_bytes,
         )
-        device = self.registry.get(message.device)
-        if device is not None and (device.community, device.kind) != (message.community, message.kind):
-            raise Refused("wrong_place", f"registered in {device.community} as {device.kind}")
-        kept = self._redeliveries.admit(message, redelivered=received.redelivered)
-        if kept is None:
-            metrics.DUPLICATES.inc()
-            return
-        if kept.measured_us is not None and kept.observed_us - kept.measured_us > LATE_US:
-            metrics.LATE.inc()
-        self._pending.messages.append(kept)
-        if self._is_doubtful(kept):
-            self._pending.doubted.add(kept.device)
-        elif not kept.queued and not kept.retained:
-            self._pending.latest_live_us = kept.observed_us
+
+    def _judge(self, messages: MessageColumns) -> list["_Judged"]:
+        """What the registry says of the origins of messages, remembered while it does not change."""
+        registry, judged = self._judged
+        if registry is not self.registry or len(judged) > MOST_JUDGED:
+            registry, judged = self._judged = (self.registry, {})
+        found = []
+        for origin in messages.origins:
+            one = judged.get(origin)
+            if one is None:
+                one = judged[origin] = _judged(origin, registry.get(origin.device))
+            found.append(one)
+        return found
+
+    def _keep(self, messages: MessageColumns) -> None:
+        """Take in what is new."""
+        pending = self._pending
+        pending.parts.append(messages)
+        pending.accepted += len(messages)
+        late = messages.dated() & (messages.observed - messages.measured > LATE_US)
+        metrics.LATE.inc(int(late.sum()))
+        doubtful = self._doubtful(messages)
+        if doubtful.any():
+            devices = np.unique(messages.origin[doubtful]).tolist()
+            pending.doubted.update(messages.origins[number].device for number in devices)
+        live = np.flatnonzero(~doubtful & ~messages.queued & ~messages.retained)
+        if len(live):
+            pending.latest_live_us = int(messages.observed[live[-1]])
+
+    def _doubtful(self, messages: MessageColumns) -> Flags:
+        """Which are queued beats without a trusted time (rule 3)."""
+        asked: Flags = messages.queued & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
+        if not asked.any():
+            return asked
+        judged = self._judge(messages)
+        asked &= np.array([one.registered for one in judged], dtype=bool)[messages.origin]
+        early = messages.observed - self._backlog_us <= messages.measured
+        believable = messages.dated() & early & (messages.measured <= messages.observed)
+        doubtful: Flags = asked & ~believable
+        distrusted = np.array([one.distrusted for one in judged], dtype=bool)[messages.origin]
+        for at in np.flatnonzero(asked & believable & distrusted).tolist():
+            # Whether the clock was trusted then depends on the time.
+            doubtful[at] = self._is_doubtful(messages[at])
+        return doubtful
 
     def _is_doubtful(self, message: Message) -> bool:
-        """Whether it is a queued beat without a trusted time (rule 3)."""
+        """Whether it is a queued beat without a trusted time, of one message."""
         if not message.queued or message.retained or message.evidence is Evidence.OFFLINE:
             return False
         device, measured_us = self.registry.get(message.device), message.measured_us
@@ -274,12 +394,12 @@ class Intake:
             return True
         if pending.items():
             try:
-                self._spool.append(pending.messages, pending.quarantined)
+                self._spool.append(pending.messages(), pending.quarantined)
             except StoreUnavailable as error:
                 self._stall(str(error))
                 return False
             metrics.BATCHES.inc()
-            metrics.ACCEPTED.inc(len(pending.messages))
+            metrics.ACCEPTED.inc(pending.accepted)
         self._pending = _Pending()
         self.link.acknowledge(self.link.epoch, pending.mids)
         now_us = self._clock.now_us()
@@ -303,7 +423,7 @@ class Intake:
         metrics.SPOOL_STALLS.inc()
         log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
         self._lost += self._pending.unacknowledgeable
-        self._redeliveries.forget(self._pending.messages)
+        self._redeliveries.forget(self._pending.messages())
         self._pending = _Pending()
         self._end_cause = coverage.SPOOL_STALLED
         self.stalled = (self._clock.now_us(), reason)
@@ -372,6 +492,16 @@ class Intake:
         pending_us = self._pending.earliest_us
         through_us = now_us if pending_us is None else pending_us
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
+
+
+def _judged(origin: Origin, device: Device | None) -> _Judged:
+    if device is None:
+        return _Judged(wrong=False, registered=False, distrusted=False)
+    return _Judged(
+        (device.community, device.kind) != (origin.community, origin.kind),
+        registered=True,
+        distrusted=any(terms.clock_untrusted for terms in device.terms),
+    )
 
 
 def _shown(topic: bytes) -> str:

@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
+
 from collector import metrics, recovery
 from collector.archive import Archive
 from collector.coverage import Record
@@ -22,6 +24,7 @@ from collector.recovery import Books
 from collector.spool import Batch, Spool
 from collector.steady import SteadyClock
 from pulse import logs
+from pulse.batches import columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, to_iso
 from pulse.errors import PulseError, StoreUnavailable
 from pulse.ledger.engine import Engine
@@ -84,7 +87,7 @@ class Keeper:
         self._through_us = 0
         self._listening = False
         self._waiting: deque[Told] = deque()
-        self._postponed: list[Message] = []
+        self._postponed = columns_of(())
         self._discovered: dict[str, int] = {}
         self._changed = True
         self._flow = Flow()
@@ -126,7 +129,7 @@ class Keeper:
                 self._applied = 0
             else:
                 self._engine, self._through_us, self._applied = found
-        self._postponed.clear()
+        self._postponed = columns_of(())
         self._begin_archive()
         log.info(
             "ledger_restored",
@@ -142,8 +145,8 @@ class Keeper:
             for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES)
             if batch.seq <= self._applied
         ]
-        received = (message.observed_us for batch in recent for message in batch.messages)
-        self._archive.begin(min(received, default=self._through_us))
+        received = (int(batch.messages.observed.min()) for batch in recent if len(batch.messages))
+        self._archive.begin(min(received, default=self._through_us), self._applied)
         for batch in recent:
             self._archive.remember(batch.messages)
 
@@ -278,20 +281,24 @@ class Keeper:
 
     def _apply(self, batches: Sequence[Batch], now_us: int) -> Step:
         """Let the engine take the messages; those that need a store that does not answer wait."""
-        messages = [message for batch in batches for message in batch.messages]
-        ready, waiting = [], []
-        for message in (*self._postponed, *messages):
-            device = self._devices.get(message.device)
-            if device is None or self._archive.can_answer(device, message):
-                ready.append(message)
-            else:
-                waiting.append(message)
+        fresh = joined([batch.messages for batch in batches])
+        messages = joined([self._postponed, fresh])
+        answered = self._archive.can_answer(self._devices, messages)
+        ready, waiting = (
+            (messages, columns_of(()))
+            if answered.all()
+            else (
+                messages.take(answered),
+                messages.take(~answered),
+            )
+        )
         if len(waiting) > MOST_POSTPONED:
             raise StoreUnavailable(f"{len(waiting)} late messages wait for the telemetry store")
         outcome = self._engine.apply(ready, now_us)
         self._archive.remember(ready)
         self._postponed = waiting
-        strangers = [message for message in messages if message.device not in self._devices]
+        strange = np.array([origin.device not in self._devices for origin in fresh.origins], dtype=bool)
+        strangers = fresh.take(strange[fresh.origin]) if strange.any() else columns_of(())
         metrics.UNREGISTERED.inc(len(strangers))
         return Step(
             list(outcome.rebuilt),
@@ -372,7 +379,7 @@ class Keeper:
             self._waiting.appendleft(Told(self._applied, self._through_us, self._listening, [Record(lost)]))
 
     def _save_snapshot(self) -> None:
-        if self._postponed:
+        if len(self._postponed):
             return
         try:
             self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)

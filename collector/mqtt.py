@@ -12,7 +12,7 @@ import selectors
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
@@ -22,6 +22,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from collector.attempts import CONNECTION_LOST, NO_ANSWER, STOPPED, VERSION, Attempts
 from collector.client import PUBLISHING_AT_ONCE, V5, V311, BufferedClient, new_client, subscribe
 from collector.outbox import Outbox, Outgoing
+from collector.reader import BatchClient
+from collector.received import DUP, RETAIN, Publishes
 from pulse import logs
 from pulse.clock import Clock
 from pulse.errors import SettingsError
@@ -47,18 +49,6 @@ BAD_CREDENTIALS = (134, 135)
 TAKEN_OVER = 142
 
 
-class Received(NamedTuple):
-    """A message as the broker delivered it; `topic` may be no UTF-8."""
-
-    topic: bytes
-    payload: bytes
-    qos: int
-    mid: int
-    retained: bool
-    redelivered: bool
-    observed_us: int
-
-
 class Handler(Protocol):
     """What the loop calls, always in its own thread."""
 
@@ -68,8 +58,8 @@ class Handler(Protocol):
     def subscribed(self) -> None:
         """The broker confirmed the subscriptions."""
 
-    def received(self, message: Received) -> None:
-        """A message came. It has to be acknowledged in its connection, or comes again in the next."""
+    def received(self, publishes: Publishes) -> None:
+        """Messages came. Each has to be acknowledged in its connection, or comes again in the next."""
 
     def disconnected(self) -> None:
         """The connection is gone; what it delivered and was not acknowledged will come again."""
@@ -91,6 +81,7 @@ class Link:
         *,
         ca_file: Path | None = None,
         mqtt_5: bool = True,
+        batch_reader: bool = True,
         dice: random.Random | None = None,
     ) -> None:
         self.broker = broker
@@ -119,7 +110,11 @@ class Link:
         self._held = False
         self._end: str | None = None
         self._taken_over = False
-        self._packets = 0
+        self._gathered = Publishes()
+        """What was read and not yet given to the handler."""
+        self._observed_us = 0
+        self._delivered = 0
+        self._reader = BatchClient if batch_reader else BufferedClient
         self._publishing: dict[int, Outgoing] = {}
         self._at_once = PUBLISHING_AT_ONCE
         self._selector = selectors.EpollSelector()
@@ -227,17 +222,45 @@ class Link:
             if mask & selectors.EVENT_WRITE:
                 client.loop_write()
             if mask & selectors.EVENT_READ:
-                self._quiet = False
-                for _ in range(PACKETS_A_TURN):
-                    before = self._packets
-                    result = client.loop_read()
-                    if result != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
-                        break
-                    if self._packets == before and not self._pending():
-                        self._quiet = True
-                        break
+                self._read(client)
         if self._client is client and client.socket() is None:
             self._leave(self._end or CONNECTION_LOST)
+
+    def _read(self, client: BufferedClient) -> None:
+        """Read until nothing more is there, or enough for one turn."""
+        self._quiet = False
+        start = self._read_so_far()
+        while self._read_so_far() - start < PACKETS_A_TURN:
+            before = self._read_so_far()
+            result = client.loop_read()
+            if result != MQTTErrorCode.MQTT_ERR_SUCCESS or client.socket() is None:
+                break
+            if self._read_so_far() == before and not self._pending():
+                self._quiet = True
+                break
+        self._deliver()
+
+    def _read_so_far(self) -> int:
+        return self._delivered + len(self._gathered)
+
+    def _deliver(self) -> None:
+        """Give the handler what was read."""
+        gathered = self._gathered
+        if not len(gathered):
+            return
+        if not self._joined:
+            self._moved_s = self._clock.monotonic_s()
+        # Each microsecond is given once: a message with neither time nor number is told apart by it.
+        gathered.observed_us = max(self._clock.now_us(), self._observed_us + 1)
+        self._observed_us = gathered.observed_us + len(gathered) - 1
+        self._delivered += len(gathered)
+        self._renew_gathered()
+        self._handler.received(gathered)
+
+    def _renew_gathered(self) -> None:
+        self._gathered = Publishes()
+        if isinstance(self._client, BatchClient):
+            self._client.gathered = self._gathered
 
     def _check(self, now_s: float) -> None:
         client = self._client
@@ -271,6 +294,7 @@ class Link:
         try:
             client = self._new_client()
             self._client = client
+            self._renew_gathered()
             client.reconnect()
         except (OSError, ValueError, SettingsError) as error:
             self._client = None
@@ -278,7 +302,7 @@ class Link:
             self._next_attempt_s = self._clock.monotonic_s() + self._attempts.refused(reason)
 
     def _new_client(self) -> BufferedClient:
-        client = new_client(self.broker, self.client_id, self.protocol, self._ca_file)
+        client = new_client(self._reader, self.broker, self.client_id, self.protocol, self._ca_file)
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = self._on_register_write
@@ -349,6 +373,7 @@ class Link:
     ) -> None:
         if client is not self._client:
             return
+        self._deliver()
         if reason.is_failure:
             if reason.value == UNSUPPORTED_VERSION:
                 self._end = VERSION
@@ -379,6 +404,7 @@ class Link:
     ) -> None:
         if client is not self._client or mid != self._subscription:
             return
+        self._deliver()
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             log.error(
@@ -394,17 +420,9 @@ class Link:
     def _on_message(self, client: Client, _userdata: Any, message: MQTTMessage) -> None:
         if client is not self._client:
             return
-        self._packets += 1
-        if not self._joined:
-            self._moved_s = self._clock.monotonic_s()
         # `message.topic` raises on what is no UTF-8; a contract test holds on to the private name.
-        topic = message._topic
-        payload = bytes(message.payload)
-        self._handler.received(
-            Received(
-                topic, payload, message.qos, message.mid, message.retain, message.dup, self._clock.now_us()
-            )
-        )
+        flags = message.qos << 1 | (RETAIN if message.retain else 0) | (DUP if message.dup else 0)
+        self._gathered.add(message._topic, bytes(message.payload), flags, message.mid)
 
     def _on_publish(
         self, client: Client, _userdata: Any, mid: int, _reason: ReasonCode, _properties: Properties
@@ -422,6 +440,7 @@ class Link:
     ) -> None:
         if client is not self._client:
             return
+        self._deliver()
         if flags.is_disconnect_packet_from_server:
             self._taken_over = reason.value == TAKEN_OVER
             self._end = f"the broker ended it: {reason}"

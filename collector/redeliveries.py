@@ -9,11 +9,12 @@ without being a redelivery: it proves life (rule 2), so it is kept under an iden
 """
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 import msgspec
 
+from pulse.batches import MessageColumns, columns_of
 from pulse.clock import SECOND_US
 from pulse.messages import Message
 from pulse.stores.sameness import BACKLOG_US, REDELIVERY_US
@@ -28,7 +29,8 @@ class Redeliveries:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
-        self._received: OrderedDict[int, int] = OrderedDict()
+        self._received: dict[int, int] = {}
+        """Time of reception by identity, the latest last."""
 
     def admit(self, message: Message, *, redelivered: bool = False) -> Message | None:
         """The message to keep, or None if it was received before. `redelivered`: the broker says so."""
@@ -45,12 +47,37 @@ class Redeliveries:
             self.remember(message)
         return message
 
+    def admit_many(
+        self, messages: MessageColumns, redelivered: Callable[[], Sequence[bool]]
+    ) -> MessageColumns:
+        """Those of a batch to keep; `redelivered` tells of each whether the broker says so.
+
+        Nearly always all are new, which one look at their identities tells.
+        """
+        recognisable = (messages.dated() | messages.numbered) & ~messages.retained
+        identities = messages.identity[recognisable].tolist()
+        fresh = self._received.keys().isdisjoint(identities) and len(set(identities)) == len(identities)
+        if fresh and not messages.retained.any():
+            self._received.update(zip(identities, messages.observed[recognisable].tolist(), strict=True))
+            self._forget_oldest()
+            return messages
+        admitted = [
+            self.admit(message, redelivered=again)
+            for message, again in zip(messages, redelivered(), strict=True)
+        ]
+        return columns_of([message for message in admitted if message is not None])
+
     def remember(self, message: Message) -> None:
         """Note a message that was received."""
+        self._received.pop(message.identity, None)
         self._received[message.identity] = message.observed_us
-        self._received.move_to_end(message.identity)
-        while len(self._received) > self._remembered:
-            self._received.popitem(last=False)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        surplus = len(self._received) - self._remembered
+        if surplus > 0:
+            for identity in list(islice(self._received, surplus)):
+                del self._received[identity]
 
     def forget(self, messages: Iterable[Message]) -> None:
         """Take back what was admitted and then not kept: it will be delivered again."""

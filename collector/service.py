@@ -59,6 +59,7 @@ class Collector:
             self._clock,
             ca_file=settings.mqtt_ca_file,
             mqtt_5=mqtt_5,
+            batch_reader=settings.mqtt_reader == "batch",
         )
         self.intake.link = self.link
         self.lease = Lease(db, self._clock, self.session)

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,8 +21,9 @@ import msgspec
 
 from collector import spoolfile
 from pulse import logs
+from pulse.batches import MessageColumns, columns_of, unpacked
 from pulse.clock import Clock
-from pulse.errors import StoreUnavailable
+from pulse.errors import BadInput, StoreUnavailable
 from pulse.messages import Message, Quarantined
 
 log = logs.get(__name__)
@@ -37,7 +38,9 @@ VACUUM_PAGES = 2_000
 PROBE_SHARE = 0.9
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[list[Message], list[Quarantined]])
+_decoder = msgspec.msgpack.Decoder(tuple[bytes, list[Quarantined]])
+_decoder_1 = msgspec.msgpack.Decoder(tuple[list[Message], list[Quarantined]])
+"""Batches of format 1, a message after the other: a file may still hold some when it is upgraded."""
 
 
 class SpoolFull(StoreUnavailable):
@@ -49,7 +52,7 @@ class Batch(NamedTuple):
 
     seq: int
     written_us: int
-    messages: list[Message]
+    messages: MessageColumns
     quarantined: list[tuple[int, Quarantined]]
 
 
@@ -134,7 +137,8 @@ class Spool:
         """Commit one batch to disk and give it back with the orders of reception that it got."""
         if len(messages) + len(quarantined) >= 1 << POSITION_BITS:
             raise ValueError("a batch holds at most 2^20 - 1 items")
-        body = _encoder.encode((messages, quarantined))
+        columns = columns_of(messages)
+        body = _encoder.encode((columns.packed(), quarantined))
         with self._lock:
             if self._bytes + len(body) > self.max_bytes:
                 raise SpoolFull(
@@ -142,8 +146,11 @@ class Spool:
                     " see why the telemetry store does not take them, or raise PULSE_SPOOL_MAX_BYTES"
                 )
             seq, now_us = self._next, self._clock.now_us()
-            observed = [m.observed_us for m in messages] + [q.observed_us for q in quarantined]
-            held = _Held(seq, len(observed), len(body), min(observed, default=now_us), now_us)
+            observed = [q.observed_us for q in quarantined]
+            if len(columns):
+                observed.append(int(columns.observed.min()))
+            items = len(columns) + len(quarantined)
+            held = _Held(seq, items, len(body), min(observed, default=now_us), now_us)
             with self._transaction():
                 self._db.execute(
                     "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
@@ -153,7 +160,7 @@ class Spool:
             self._held.append(held)
             self._bytes += held.size
             self.taken += held.items
-            batch = _batch(seq, now_us, messages, quarantined)
+            batch = _batch(seq, now_us, columns, quarantined)
             self._remember(batch)
             return batch
 
@@ -219,21 +226,21 @@ class Spool:
 
     # -- reading -------------------------------------------------------------------------------------
 
-    def read_after(self, seq: int, limit: int = 16) -> list[Batch]:
-        """At most `limit` batches after `seq`, in order.
+    def read_after(self, seq: int, limit: int = 16, items: int | None = None) -> list[Batch]:
+        """At most `limit` batches after `seq`, in order; none more once they hold `items`.
 
         A batch whose checksum is wrong is set aside in the table `damaged`, logged, and told by `damages`.
         """
         with self._lock:
             if self._cache and self._cache[0].seq <= seq + 1:
-                return list(islice((batch for batch in self._cache if batch.seq > seq), limit))
+                return _up_to(islice((b for b in self._cache if b.seq > seq), limit), items)
             batches: list[Batch] = []
             while len(batches) < limit:
                 with spoolfile.disk(self.path):
                     rows = self._db.execute(
                         "SELECT seq, written_us, count, checksum, body FROM batch WHERE seq > ?"
                         " ORDER BY seq LIMIT ?",
-                        (seq, limit - len(batches)),
+                        (seq, limit - len(batches) if items is None else 1),
                     ).fetchall()
                 if not rows:
                     break
@@ -244,6 +251,8 @@ class Spool:
                         self._set_aside(number, count)
                     else:
                         batches.append(batch)
+                if items is not None and sum(len(batch.messages) for batch in batches) >= items:
+                    break
             return batches
 
     def damages(self) -> list[Damage]:
@@ -274,6 +283,12 @@ class Spool:
         with self._lock, spoolfile.disk(self.path):
             number: int = self._db.execute("PRAGMA application_id").fetchone()[0]
             return number
+
+    def first_waiting(self) -> int:
+        """The number of the oldest batch that the telemetry store does not have, else the next to come."""
+        with self._lock:
+            stored = self._marks[STORED]
+            return next((held.seq for held in self._held if held.seq > stored), self._next)
 
     def last_seq(self) -> int:
         """The number of the newest batch ever appended."""
@@ -381,15 +396,24 @@ def _checksum(seq: int, count: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(f"{seq}/{count}".encode()))
 
 
-def _batch(
-    seq: int, written_us: int, messages: Sequence[Message], quarantined: Sequence[Quarantined]
-) -> Batch:
+def _up_to(batches: Iterable[Batch], items: int | None) -> list[Batch]:
+    """The first batches, until they hold `items`."""
+    taken: list[Batch] = []
+    count = 0
+    for batch in batches:
+        taken.append(batch)
+        count += len(batch.messages)
+        if items is not None and count >= items:
+            break
+    return taken
+
+
+def _batch(seq: int, written_us: int, messages: MessageColumns, quarantined: Sequence[Quarantined]) -> Batch:
     order = first_order(seq)
-    replace = msgspec.structs.replace
     return Batch(
         seq,
         written_us,
-        [replace(message, order=order + position) for position, message in enumerate(messages)],
+        messages.with_order(order),
         [(order + len(messages) + position, item) for position, item in enumerate(quarantined)],
     )
 
@@ -397,5 +421,10 @@ def _batch(
 def _verified(seq: int, written_us: int, count: int, checksum: int, body: bytes) -> Batch | None:
     if _checksum(seq, count, body) != checksum:
         return None
-    messages, quarantined = _decoder.decode(body)
+    try:
+        packed, quarantined = _decoder.decode(body)
+        messages = unpacked(packed)
+    except (msgspec.ValidationError, BadInput):
+        older, quarantined = _decoder_1.decode(body)
+        messages = columns_of(older)
     return _batch(seq, written_us, messages, quarantined)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from pulse.errors import Conflict, PulseError, StoreError, StoreUnavailable
 
-FORMAT = 1
+FORMAT = 2
+"""2: batches are columns. The tables are those of 1, and its batches can still be read."""
 """Kept as the file's `user_version`; its `application_id` tells it from every other spool."""
 
 _TABLES = """
@@ -46,6 +47,8 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit = 67108864")
         if db.execute("PRAGMA application_id").fetchone()[0] == 0:
             db.execute(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
+        if version == 1:
+            db.execute(f"PRAGMA user_version = {FORMAT}")
         if version == 0:
             db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
         for (verdict,) in db.execute("PRAGMA quick_check(1)"):

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     mqtt_ca_file: Path | None = Field(
         None, description="CA certificates for mqtts://; the system's if unset."
     )
+    mqtt_reader: Literal["batch", "paho"] = Field(
+        "batch", description="Who cuts messages out of the stream: our batch reader, or paho-mqtt's own."
+    )
     mqtt_port: int = Field(1883, ge=1, le=65535, description="Port of the broker that `pulse serve` starts.")
     mqtt_host: str = Field(
         "127.0.0.1",

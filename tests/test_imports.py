@@ -20,7 +20,7 @@ PACKAGES = ("pulse", *ROOMS)
 NOT_IN_PULSE = {"paho", "amqtt", "fastapi", "starlette", "uvicorn", "jinja2", "apscheduler"}
 WIRING = ("pulse.cli", "pulse.cli_access", "pulse.commands")
 
-IN_LEDGER = ("pulse.ledger", "pulse.messages", "pulse.errors", "numpy", "msgspec")
+IN_LEDGER = ("pulse.ledger", "pulse.batches", "pulse.messages", "pulse.errors", "numpy", "msgspec")
 NOT_IN_LEDGER = {
     "time",
     "datetime",

@@ -129,6 +129,11 @@ def identity(topic: str, payload: bytes, observed_us: int | None) -> int:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
+def is_metric_name(name: str) -> bool:
+    """Whether a metric may have this name."""
+    return _METRIC.fullmatch(name) is not None and name not in RESERVED_METRICS
+
+
 def _status_word(payload: bytes) -> Evidence:
     if payload == b"online":
         return Evidence.BEAT
@@ -179,6 +184,9 @@ def _time(value: Member) -> int | None:
     if isinstance(value, str):
         us = _iso(value)
     else:
+        # Beyond this the product may be infinite.
+        if abs(value) >= 1e300:
+            raise Refused("bad_time", "ts is not between the years 1900 and 2200")
         scale = 1000 if abs(value) >= MILLISECONDS_FROM else SECOND_US
         us = round(value * scale)
     if not EARLIEST_US <= us < LATEST_US:
@@ -224,7 +232,7 @@ def _metrics(members: dict[str, Member]) -> dict[str, float] | None:
     for name, value in members.items():
         if name in _OWN_MEMBERS:
             continue
-        if _METRIC.fullmatch(name) is None or name in RESERVED_METRICS:
+        if not is_metric_name(name):
             raise Refused("bad_metric_name", f"{name[:64]!r}: use A-Z a-z 0-9 . _ - and no reserved name")
         if value is None or isinstance(value, str):
             continue

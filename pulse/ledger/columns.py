@@ -7,15 +7,11 @@ arrays of 64-bit integers on the ledger's axis, one element a message, piece or 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pulse.batches import ABSENT, Flags, Ints
 from pulse.ledger.model import FOREVER, Evidence, Run, State
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-
-ABSENT = -FOREVER
-"""Stands for "no measured time" and "nothing heard yet" in a column."""
+__all__ = ["ABSENT", "Flags", "Ints"]
 
 
 class HeardColumns(NamedTuple):

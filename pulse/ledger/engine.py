@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pulse.batches import MessageColumns, columns_of
 from pulse.ledger.columns import (
     ABSENT,
     NOTHING,
@@ -100,10 +101,10 @@ class Engine:
     def apply(self, messages: Sequence[Message], now: int) -> Outcome:
         """Take messages in; those of devices that are not registered are passed over."""
         outcome = Outcome([], [], [])
-        known = [m for m in messages if m.device in self._position]
-        if not known:
+        columns = columns_of(messages)
+        heard = self._heard(columns)
+        if not len(heard.device):
             return outcome
-        heard = self._heard(known)
         judging = self._terms.judging(heard.device, heard.measured)
         proved = evidence_of(heard, judging.max_lateness, judging.untrusted, self._backlog_lateness)
         if not len(proved.device):
@@ -112,10 +113,9 @@ class Engine:
         first = np.flatnonzero(np.append(True, proved.device[1:] != proved.device[:-1]))
         simple = self._tails.extend(proved, first, self._terms)
         last = np.append(first[1:], len(proved.device))
-        batch = _Batch(known)
         for begin, until, done in zip(first.tolist(), last.tolist(), simple.tolist(), strict=True):
             if not done:
-                self._take(proved.take(np.arange(begin, until)), batch, outcome)
+                self._take(proved.take(np.arange(begin, until)), columns, outcome)
         self._judge(proved.device[first], now, outcome)
         return outcome
 
@@ -235,23 +235,22 @@ class Engine:
         self._change(self._everyone, at, at, outcome)
         self._set_due(self._everyone, at)
 
-    def _heard(self, messages: Sequence[Message]) -> HeardColumns:
-        count, position = len(messages), self._position
-        ints = np.array(
-            [
-                (position[m.device], m.evidence, m.observed_us, m.measured_us, m.retained, m.queued, m.order)
-                if m.measured_us is not None
-                else (position[m.device], m.evidence, m.observed_us, ABSENT, m.retained, m.queued, m.order)
-                for m in messages
-            ],
-            dtype=np.int64,
-        ).reshape(count, 7)
-        device, evidence, observed, measured, retained, queued, order = ints.T
+    def _heard(self, messages: MessageColumns) -> HeardColumns:
+        """Those of registered devices."""
+        at = np.array([self._position.get(o.device, -1) for o in messages.origins], dtype=np.int64)
+        device = at[messages.origin] if len(at) else np.empty(0, dtype=np.int64)
+        known = device >= 0
         return HeardColumns(
-            device, evidence, observed, measured, retained.astype(bool), queued.astype(bool), order
+            device[known],
+            messages.evidence[known].astype(np.int64),
+            messages.observed[known],
+            messages.measured[known],
+            messages.retained[known],
+            messages.queued[known],
+            messages.order[known],
         )
 
-    def _take(self, own: PieceColumns, batch: "_Batch", outcome: Outcome) -> None:
+    def _take(self, own: PieceColumns, batch: MessageColumns, outcome: Outcome) -> None:
         """Take one device's evidence piece by piece; what reaches back goes the long way, as a whole."""
         position = int(own.device[0])
         device, tail = self._devices[position], self._tails.get(position)
@@ -406,21 +405,6 @@ class Engine:
         # An adopted run that is over may stand open where it is stored: the next sweep hands it out.
         unended = (c["open"][positions] == 1) & (c["end"][positions] <= at)
         self._deadlines.set(positions, np.where(unended, at + 1, due))
-
-
-class _Batch:
-    """Messages by device, sorted out when the first one is asked for: few batches have any that are late."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self._messages = messages
-        self._by_device: dict[str, list[Message]] = {}
-
-    def of(self, device: str) -> Sequence[Message]:
-        """Those of one device, which has some."""
-        if not self._by_device:
-            for message in self._messages:
-                self._by_device.setdefault(message.device, []).append(message)
-        return self._by_device[device]
 
 
 _SAID = {Evidence.BEAT: State.ONLINE, Evidence.FAULT: State.FAULT, Evidence.OFFLINE: State.OFFLINE}

@@ -2,6 +2,9 @@
 
 from math import isfinite
 
+import numpy as np
+
+from pulse.batches import MessageColumns
 from pulse.ids import is_id
 from pulse.messages import Message
 
@@ -46,6 +49,17 @@ class Checker:
             if not isfinite(value):
                 return f"metric {metric[:80]!r} is not a finite number"
         return None
+
+
+def are_acceptable(messages: MessageColumns) -> bool:
+    """Whether all of a batch pass; if not, `Checker` says which do not and why."""
+    return bool(
+        ((messages.observed >= TIME_MIN_US) & (messages.observed <= TIME_MAX_US)).all()
+        and all(np.isfinite(group.values).all() for group in messages.metrics)
+        and all(_encodable(name) for group in messages.metrics for name in group.names)
+        and all(map(_encodable, messages.faults.values()))
+        and all(is_id(o.device) and is_id(o.community) and is_id(o.kind) for o in messages.origins)
+    )
 
 
 def _encodable(text: str) -> bool:

@@ -5,6 +5,7 @@ import random
 import resource
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +20,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from collector.backoff import LONGEST_S, TAKEN_OVER_S, Backoff
 from collector.client import V5, V311
-from collector.mqtt import Link, Received
+from collector.mqtt import Link
 from collector.outbox import Outbox, Outgoing
+from collector.received import Publishes, Received
 from pulse.clock import SystemClock
 from pulse.settings import Broker
 from tests import programs
@@ -30,6 +32,16 @@ from tests.servers import RunningBroker, free_port, mosquitto
 BEAT = "community/xinjinglou/camera/cam-1/heartbeat"
 WILL = "community/xinjinglou/camera/cam-1/status"
 PATIENCE_S = 20.0
+
+
+@pytest.fixture(params=["batch", "paho"], autouse=True)
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything here holds for both readers."""
+    monkeypatch.setattr(sys.modules[__name__], "READER", request.param)
+    return str(request.param)
+
+
+READER = "batch"
 
 
 def eventually(condition: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
@@ -58,13 +70,14 @@ class Recorder:
     def subscribed(self) -> None:
         self.joined += 1
 
-    def received(self, message: Received) -> None:
+    def received(self, publishes: Publishes) -> None:
         if self.failing:
             self.failing = False
             raise ZeroDivisionError
-        self.messages.append(message)
-        if self.acknowledging and message.qos:
-            self.link.acknowledge(self.link.epoch, [message.mid])
+        for message in map(publishes.one, range(len(publishes))):
+            self.messages.append(message)
+            if self.acknowledging and message.qos:
+                self.link.acknowledge(self.link.epoch, [message.mid])
 
     def disconnected(self) -> None:
         self.ended += 1
@@ -92,6 +105,7 @@ def running(
         SystemClock(),
         ca_file=ca_file,
         mqtt_5=protocol == V5,
+        batch_reader=READER == "batch",
         dice=random.Random(1),
     )
     recorder.link = link

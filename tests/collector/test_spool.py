@@ -6,8 +6,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from collector.spool import SNAPSHOT, STORED, Spool, SpoolFull, first_order
 from pulse.errors import Conflict, StoreError, StoreUnavailable
+from pulse.messages import Evidence
 from tests.collector.builders import NOON_US, SECOND_US, SteppedClock, beat, refused
 
 LATER_US = NOON_US + 3600 * SECOND_US
@@ -52,6 +55,29 @@ def test_what_was_appended_is_read_back_with_orders_of_reception(path: Path) -> 
     assert reopened.read_after(batch.seq) == [again]
     assert reopened.read_after(0, limit=1) == [batch]
     reopened.close()
+
+
+def test_batches_of_the_format_before_columns_are_read_after_an_upgrade(path: Path) -> None:
+    opened(path).close()
+    messages = [beat("a", measured_us=NOON_US - 5, seq=7), beat("b", evidence=Evidence.FAULT)]
+    body = msgspec.msgpack.encode((messages, [refused()]))
+    checksum = zlib.crc32(body, zlib.crc32(b"5/3"))
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO batch VALUES (5, ?, 3, ?, ?, ?)", (NOON_US, NOON_US, checksum, body))
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    spool = opened(path)
+    (batch,) = spool.read_after(0)
+    order = first_order(5)
+    expected = [msgspec.structs.replace(m, order=order + at) for at, m in enumerate(messages)]
+    assert list(batch.messages) == expected
+    assert batch.quarantined == [(order + 2, refused())]
+    newer = spool.append([beat("c")])
+    assert newer.seq == 6
+    spool.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+    db.close()
 
 
 def test_a_committed_batch_survives_a_kill(path: Path) -> None:

@@ -1,10 +1,13 @@
 """Messages as rows of the telemetry file, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from pulse.batches import MessageColumns
 from pulse.messages import Channel, Evidence, Message
 
 COLUMNS = (
@@ -25,6 +28,7 @@ VALUES = (
 _EVIDENCE = {evidence.value: evidence for evidence in Evidence}
 _CHANNEL = {channel.value: channel for channel in Channel}
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _decode = msgspec.json.Decoder(dict[str, float]).decode
 
 
@@ -44,6 +48,40 @@ def to_row(message: Message, device: int, origin: int) -> tuple[Any, ...]:
         message.fault,
         _encode(message.metrics).decode() if message.metrics else None,
         message.order,
+    )
+
+
+def to_rows(
+    messages: MessageColumns, device: Sequence[int], origin: Sequence[int]
+) -> Iterator[tuple[Any, ...]]:
+    """The same of many messages; `device` and `origin` are the numbers of each of their origins."""
+    numbers = messages.origin.tolist()
+    seq: list[int | None] = messages.seq.tolist()
+    for at in np.flatnonzero(~messages.numbered).tolist():
+        seq[at] = None
+    metrics: list[str | None] = [None] * len(messages)
+    for group in messages.metrics:
+        # Each object in a line of its own; names may hold anything, but no line break unescaped.
+        texts = _encode_lines([dict(zip(group.names, row, strict=True)) for row in group.values.tolist()])
+        for at, text in zip(group.rows.tolist(), texts.decode().split("\n"), strict=False):
+            metrics[at] = text
+    channel = [one.channel.value for one in messages.origins]
+    faults = messages.faults
+    return zip(
+        [device[number] for number in numbers],
+        [origin[number] for number in numbers],
+        messages.evidence.tolist(),
+        [channel[number] for number in numbers],
+        messages.observed.tolist(),
+        messages.measured.tolist(),
+        messages.retained.tolist(),
+        messages.queued.tolist(),
+        messages.identity.tolist(),
+        seq,
+        [faults.get(at) for at in range(len(numbers))] if faults else repeat(None, len(numbers)),
+        metrics,
+        messages.order.tolist(),
+        strict=True,
     )
 
 

@@ -1,17 +1,20 @@
 """The telemetry contract on one SQLite file."""
 
+import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
+from pulse.batches import MessageColumns
 from pulse.messages import Message
-from pulse.stores.acceptable import Checker
+from pulse.stores.acceptable import TIME_MIN_US, Checker, are_acceptable
 from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
 from pulse.stores.sqlite import queries
 from pulse.stores.sqlite.connections import Connections
-from pulse.stores.sqlite.rows import VALUES, to_message, to_row
+from pulse.stores.sqlite.rows import VALUES, to_message, to_row, to_rows
 from pulse.stores.sqlite.schema import hour_of
 
 _DELETE_CHUNK = 2000
@@ -37,6 +40,9 @@ class SqliteTelemetryStore:
 
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages in one transaction that is on disk when this returns."""
+        if isinstance(messages, MessageColumns) and are_acceptable(messages):
+            self._committing(lambda connection: self._write_columns(connection, messages))
+            return Written(len(messages))
         refused = []
         accepted = []
         for position, message in enumerate(messages):
@@ -46,41 +52,71 @@ class SqliteTelemetryStore:
             else:
                 refused.append((position, reason))
         if accepted:
-            try:
-                self._write(accepted)
-            except BaseException:
-                # What was numbered in an undone transaction is not in the file.
-                self._forget()
-                raise
+            self._committing(lambda connection: self._write(connection, accepted))
         return Written(len(accepted), tuple(refused))
 
-    def _write(self, messages: Sequence[Message]) -> None:
+    def _committing(self, write: Callable[[sqlite3.Connection], dict[int, int]]) -> None:
+        """Write in one transaction; `write` gives the last hour of each device."""
+        try:
+            with self._connections.writing() as connection:
+                hours = write(connection)
+                queries.put_last_hours(connection, hours)
+        except BaseException:
+            # What was numbered in an undone transaction is not in the file.
+            self._forget()
+            raise
+        self._last_hours.update(hours)
+
+    def _device(self, connection: sqlite3.Connection, name: str) -> int:
+        device = self._devices.get(name)
+        if device is None:
+            device = self._devices[name] = queries.device_number(connection, name)
+        return device
+
+    def _origin(self, connection: sqlite3.Connection, place: tuple[str, str]) -> int:
+        origin = self._origins.get(place)
+        if origin is None:
+            origin = self._origins[place] = queries.origin_number(connection, place)
+        return origin
+
+    def _write_columns(self, connection: sqlite3.Connection, messages: MessageColumns) -> dict[int, int]:
+        """Live messages with a time of their own column by column, the few others one by one."""
+        plain = messages.dated() & ~messages.retained
+        hours: dict[int, int] = {}
+        if not plain.all():
+            hours = self._write(connection, list(messages.take(~plain)))
+            messages = messages.take(plain)
+        device = [self._device(connection, o.device) for o in messages.origins]
+        origin = [self._origin(connection, (o.community, o.kind)) for o in messages.origins]
+        connection.executemany(_INSERT, to_rows(messages, device, origin))
+        last = np.full(len(device), TIME_MIN_US, dtype=np.int64)
+        np.maximum.at(last, messages.origin, messages.observed)
+        for number, us in zip(device, last.tolist(), strict=True):
+            hour = hour_of(us)
+            if hour > hours.get(number, self._last_hours.get(number, queries.NO_HOUR)):
+                hours[number] = hour
+        return hours
+
+    def _write(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> dict[int, int]:
         plain, undated, retained = [], [], []
         hours: dict[int, int] = {}
-        with self._connections.writing() as connection:
-            for message in messages:
-                device = self._devices.get(message.device)
-                if device is None:
-                    device = self._devices[message.device] = queries.device_number(connection, message.device)
-                place = (message.community, message.kind)
-                origin = self._origins.get(place)
-                if origin is None:
-                    origin = self._origins[place] = queries.origin_number(connection, place)
-                row = to_row(message, device, origin)
-                if message.measured_us is None:
-                    undated.append(row + queries.same_undated(message, device))
-                elif message.retained:
-                    retained.append(row + queries.same_dated(message, device))
-                else:
-                    plain.append(row)
-                hour = hour_of(message.observed_us)
-                if hour > hours.get(device, self._last_hours.get(device, queries.NO_HOUR)):
-                    hours[device] = hour
-            connection.executemany(_INSERT, plain)
-            connection.executemany(_INSERT_UNLESS + queries.SAME_UNDATED, undated)
-            connection.executemany(_INSERT_UNLESS + queries.SAME_DATED, retained)
-            queries.put_last_hours(connection, hours)
-        self._last_hours.update(hours)
+        for message in messages:
+            device = self._device(connection, message.device)
+            origin = self._origin(connection, (message.community, message.kind))
+            row = to_row(message, device, origin)
+            if message.measured_us is None:
+                undated.append(row + queries.same_undated(message, device))
+            elif message.retained:
+                retained.append(row + queries.same_dated(message, device))
+            else:
+                plain.append(row)
+            hour = hour_of(message.observed_us)
+            if hour > hours.get(device, self._last_hours.get(device, queries.NO_HOUR)):
+                hours[device] = hour
+        connection.executemany(_INSERT, plain)
+        connection.executemany(_INSERT_UNLESS + queries.SAME_UNDATED, undated)
+        connection.executemany(_INSERT_UNLESS + queries.SAME_DATED, retained)
+        return hours
 
     def _forget(self) -> None:
         self._devices.clear()

@@ -1,0 +1,79 @@
+"""Messages in columns are the messages that were put in."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulse.batches import MessageColumns, columns_of, joined, unpacked
+from pulse.errors import BadInput
+from pulse.messages import Channel, Evidence, Message
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+TIMES = st.integers(-(10**16), 10**16)
+MESSAGES = st.lists(
+    st.builds(
+        Message,
+        st.sampled_from(["a", "b", "c"]),
+        st.sampled_from(["here", "there"]),
+        st.just("camera"),
+        st.sampled_from(Evidence),
+        st.sampled_from(Channel),
+        TIMES,
+        st.none() | TIMES,
+        st.booleans(),
+        st.booleans(),
+        INT64,
+        st.none() | INT64,
+        st.none() | st.text(max_size=5),
+        st.none()
+        | st.dictionaries(
+            st.sampled_from("xyz"), st.floats(allow_nan=False, width=64), min_size=1, max_size=3
+        ),
+        INT64,
+    ),
+    max_size=20,
+)
+
+
+@given(MESSAGES)
+def test_columns_hold_every_message(messages: list[Message]) -> None:
+    columns = columns_of(messages)
+    assert columns == messages
+    assert [columns[at] for at in range(len(messages))] == messages
+    assert columns_of(columns) is columns
+    for device in "abc":
+        assert columns.of(device) == [m for m in messages if m.device == device]
+
+
+@given(MESSAGES)
+def test_some_of_the_columns_are_some_of_the_messages(messages: list[Message]) -> None:
+    columns = columns_of(messages)
+    chosen = [at for at in range(len(messages)) if at % 3]
+    chosen.reverse()
+    assert columns.take(np.array(chosen, dtype=np.int64)) == [messages[at] for at in chosen]
+    assert columns.take(columns.retained) == [m for m in messages if m.retained]
+    assert columns[2:5] == messages[2:5]
+
+
+@given(st.lists(MESSAGES, max_size=4))
+def test_joined_columns_are_all_messages_in_order(parts: list[list[Message]]) -> None:
+    assert joined([columns_of(part) for part in parts]) == [m for part in parts for m in part]
+
+
+@given(MESSAGES)
+def test_bytes_give_the_columns_back(messages: list[Message]) -> None:
+    columns = columns_of(messages)
+    assert unpacked(columns.packed()).with_order(5) == columns.with_order(5)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"\x94\x90\x90\x80\x90"])
+def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
+    with pytest.raises(BadInput):
+        unpacked(body)
+
+
+def test_positions_outside_are_refused() -> None:
+    columns: MessageColumns = columns_of(())
+    with pytest.raises(IndexError):
+        columns[0]
