@@ -5,11 +5,14 @@ import threading
 from sqlalchemy import Connection
 
 from api.context import Context
+from pulse.access.lockout import FORGOTTEN_AFTER_US
 from pulse.clock import DAY_US, HOUR_US
-from pulse.stores.relational import deletions, events, jobs, meta, quarantine
+from pulse.stores.relational import attempts, deletions, events, jobs, meta, quarantine, sessions
 
 EVENTS_US = 7 * DAY_US
 JOB_RUNS_US = 30 * DAY_US
+SESSIONS_US = 30 * DAY_US
+"""After their end; the audit log keeps who signed in when."""
 TRANSITIONS = "transitions_in_telemetry"
 """Under this name the collector remembers the last event that the telemetry store has."""
 
@@ -27,6 +30,9 @@ def retain(context: Context, stop: threading.Event) -> None:
         _note(connection, "events", before_us, events.trim(connection, before_us), now_us)
         old_runs_us = now_us - JOB_RUNS_US
         _note(connection, "job_runs", old_runs_us, jobs.trim(connection, old_runs_us), now_us)
+        ended_us = now_us - SESSIONS_US
+        _note(connection, "sessions", ended_us, sessions.trim(connection, ended_us), now_us)
+        attempts.trim(connection, now_us - FORGOTTEN_AFTER_US)
         _note(connection, "quarantine", raw_before_us, quarantine.trim(connection, raw_before_us), now_us)
 
 

@@ -12,12 +12,25 @@ from api.jobs import forward, publish, retention
 from api.jobs.schedules import Daily, EveryMinute
 from api.scheduler import Job
 from collector import feeder
+from pulse.access import secrets
+from pulse.access.lockout import Attempts
+from pulse.access.roles import Role
 from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_time
 from pulse.errors import StoreUnavailable
 from pulse.indicators.online_rate import NAME
 from pulse.messages import Quarantined
 from pulse.stores.base import IndicatorPoint
-from pulse.stores.relational import deletions, events, jobs, meta, published, quarantine
+from pulse.stores.relational import (
+    attempts,
+    deletions,
+    events,
+    jobs,
+    meta,
+    published,
+    quarantine,
+    sessions,
+    users,
+)
 from pulse.stores.relational.events import NewEvent
 from pulse.stores.relational.published import PublishedValue
 from tests.api.site import END, T0, Site
@@ -201,6 +214,21 @@ def test_old_quarantine_and_job_runs_go(site: Site) -> None:
     with site.db.read() as connection:
         assert quarantine.counts(connection) == {}
         assert [run.due_us for run in jobs.recent(connection, 10)] == [T0 + MINUTE_US]
+
+
+def test_sessions_that_ended_a_month_ago_and_old_failures_go(site: Site) -> None:
+    with site.db.write() as connection:
+        user = users.add(connection, "wang", Role.VIEWER, T0)
+        for secret, expires_us in (("old", T0), ("late", T0 + 20 * DAY_US)):
+            sessions.add(connection, secrets.digest(secret), user.id, T0, expires_us, "192.0.2.7", "Firefox")
+        attempts.put(connection, "user:x", Attempts(9, T0, T0 + HOUR_US))
+    site.clock.now = T0 + 40 * DAY_US
+    retention.retain(site.context, GO_ON)
+    with site.db.read() as connection:
+        assert sessions.found(connection, secrets.digest("old")) is None
+        assert sessions.found(connection, secrets.digest("late")) is not None
+        assert attempts.of(connection, "user:x") == Attempts()
+        assert [(d.what, d.count) for d in deletions.recent(connection)] == [("sessions", 1)]
 
 
 # Runs.
