@@ -114,7 +114,7 @@ def test_a_client_whose_events_are_gone_is_told_to_load_anew(site: Site, server:
         assert [event.id for event in client.events(1)] == [event_id]
 
 
-def test_fault_27_a_client_that_does_not_read_is_dropped_and_holds_up_nobody(site: Site, server: Running) -> None:
+def test_fault_27_a_client_that_does_not_read_is_dropped(site: Site, server: Running) -> None:
     with LiveClient(server.port) as frozen, LiveClient(server.port) as reader:
         joined(frozen)
         joined(reader)
