@@ -151,29 +151,6 @@ def test_a_queued_beat_without_a_time_keeps_the_gap_for_its_device(station: Stat
             assert [(b.scope, b.cause) for b in kept] == [(Scope(device="cam-1"), causes.QUEUED_WITHOUT_TIME)]
 
 
-def test_a_broker_that_lost_its_queue_leaves_a_blind_interval_and_nobody_offline(
-    station: Station, broker: RunningBroker
-) -> None:
-    with station.collecting():
-        eventually(station.listening, "listening")
-        with field(station.url) as devices:
-            devices.beats(["cam-1", "cam-2"])
-            eventually(lambda: station.state("cam-2") == "online", "online")
-        broker.kill()
-        eventually(lambda: not station.listening(), "blindness")
-        eventually(lambda: [station.state(d) for d in ("cam-1", "cam-2")] == ["unknown"] * 2, "unknown", 10)
-        (broker.log.parent / "mosquitto.db").unlink(missing_ok=True)
-        broker.start()
-        eventually(station.listening, "listening again", 30)
-        kept = [b for b in station.blinds() if b.revoked == FOREVER]
-        assert [(b.scope, b.cause) for b in kept] == [(Scope(), causes.SESSION_LOST)]
-        said = [after for _, after, cause in station.transitions("cam-1") if cause != "never_heard"]
-        with field(station.url) as devices:
-            devices.beat("cam-1")
-            eventually(lambda: station.state("cam-1") == "online", "online again", 5)
-        assert "offline" not in said
-
-
 def proof_of(station: Station) -> recovery.Proof:
     with station.db.read() as connection:
         return recovery.read_proof(connection) or recovery.Proof(0, None)
@@ -229,16 +206,6 @@ def test_every_message_of_a_burst_is_stored_across_restarts(station: Station) ->
             eventually(station.listening, "listening")
             eventually(lambda: len(stored(station)) >= sent, "everything in the store")
             assert len(stored(station)) == sent
-
-
-def test_a_retained_will_of_the_past_changes_nothing(station: Station) -> None:
-    with field(station.url) as devices:
-        devices.say(topic("cam-1", "status"), b"offline", retain=True)
-        with station.collecting():
-            eventually(station.listening, "listening")
-            devices.beat("cam-1")
-            eventually(lambda: station.state("cam-1") == "online", "online")
-            assert "explicit_offline" not in [cause for _, _, cause in station.transitions("cam-1")]
 
 
 def test_states_and_the_indicator_are_published_retained(station: Station) -> None:

@@ -46,11 +46,10 @@ def feeding(station: Station, influx: ScriptedInflux) -> Iterator[Process]:
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(cut=True),
-        Reply.error(429, "slow down", Retry_After="1"),
-        Reply.error(500, "internal error"),
+        pytest.param(Reply(cut=True), id="down", marks=pytest.mark.slow),
+        pytest.param(Reply.error(429, "slow down", Retry_After="1"), id="429", marks=pytest.mark.slow),
+        pytest.param(Reply.error(500, "internal error"), id="500"),
     ],
-    ids=["down", "429", "500"],
 )
 def test_fault_03_while_influxdb_is_away_the_spool_grows_and_devices_see_nothing(
     station: Station, influx: ScriptedInflux, reply: Reply
