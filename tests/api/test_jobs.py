@@ -228,7 +228,7 @@ def test_sessions_that_ended_a_month_ago_and_old_failures_go(site: Site) -> None
         assert sessions.found(connection, secrets.digest("old")) is None
         assert sessions.found(connection, secrets.digest("late")) is not None
         assert attempts.of(connection, "user:x") == Attempts()
-        assert [(d[1], d[3]) for d in deletions.recent(connection)] == [("sessions", 1)]
+        assert ("sessions", 1) in [(d[1], d[3]) for d in deletions.recent(connection)]
 
 
 # Runs.
