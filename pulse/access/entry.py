@@ -207,5 +207,8 @@ def of_token_and_user(token: Token, user: User, origin: str) -> Actor:
     if token.communities is not None:
         communities = token.communities if communities is None else token.communities & communities
     return owner._replace(
-        name=f"token:{token.id} {user.name}", permissions=owner.permissions & scopes, communities=communities
+        name=f"token:{token.id} {user.name}",
+        permissions=owner.permissions & scopes,
+        communities=communities,
+        until_us=token.expires_us,
     )

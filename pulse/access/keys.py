@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from pulse.access import secrets
 from pulse.access.roles import Actor, scopes_of
-from pulse.clock import DAY_US
+from pulse.clock import DAY_US, to_iso
 from pulse.errors import BadInput
 from pulse.stores.relational import audit, registry, tokens
 from pulse.stores.relational.tokens import Token
@@ -34,7 +34,10 @@ def create(
     days: int,
     now_us: int,
 ) -> NewToken:
-    """Make a token of `owner` that is valid for `days`. Raises `BadInput` naming what cannot be."""
+    """Make a token of `owner` that is valid for `days`. Raises `BadInput` naming what cannot be.
+
+    One that is made with a token ends no later than that: else whoever has it would renew it for ever.
+    """
     label = " ".join(label.split())
     if not label or len(label) > 100 or not label.isprintable():
         raise BadInput(
@@ -42,6 +45,12 @@ def create(
         )
     if not 1 <= days <= MOST_DAYS:
         raise BadInput(f"有效期为 1 至 {MOST_DAYS} 天 / valid for 1 to {MOST_DAYS} days", where="days")
+    if actor.until_us is not None and now_us + days * DAY_US > actor.until_us:
+        raise BadInput(
+            f"不能比所用的令牌更久，它至 {to_iso(actor.until_us)} 有效 / "
+            f"not longer than the token that it is made with, which is valid until {to_iso(actor.until_us)}",
+            where="days",
+        )
     chosen = scopes_of(scopes, owner.role)
     secret = secrets.new_token()
     token = tokens.add(

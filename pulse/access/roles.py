@@ -68,6 +68,8 @@ class Actor(NamedTuple):
     role: Role | None = None
     user_id: int | None = None
     origin: str = ""
+    until_us: int | None = None
+    """When the token that it is expires; None for everybody else."""
 
     def may(self, permission: Permission) -> bool:
         """Whether it has the permission for anything at all."""
