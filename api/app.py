@@ -19,6 +19,8 @@ from api.auth.guard import routes as guarded_routes
 from api.auth.identity import COOKIE, SECURE_COOKIE, Identity
 from api.context import Context
 from api.headers import SecurityHeaders
+from api.limiting import Answer, Limiting
+from api.limits import Limits
 from api.live import Hub
 from api.metrics import Measuring, Metrics
 from api.models import ProblemAnswer
@@ -74,10 +76,15 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     )
     app.state.hub = hub
     app.state.context = context
-    app.state.identity = Identity(context)
+    limits = Limits(context.settings.rate_limit)
+    app.state.identity = Identity(context, limits)
     metrics = Metrics(context, present, hub)
     problems.install(app)
-    app.add_middleware(SecurityHeaders)
+    # The last one added is the first to see a request.
+    app.add_middleware(
+        Limiting, identity=app.state.identity, limits=limits, page=_refusals(context) if pages else None
+    )
+    app.add_middleware(SecurityHeaders, identity=app.state.identity)
     app.add_middleware(Measuring, metrics=metrics)
     routers = [
         indicators.router(context),
@@ -114,6 +121,12 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
+
+
+def _refusals(context: Context) -> Answer:
+    from api.pages import refusals  # noqa: PLC0415 - its templates are read when it is imported
+
+    return refusals(context)
 
 
 def _with_problems(schema: dict[str, Any]) -> None:

@@ -1,7 +1,10 @@
 """Headers that keep browsers from running what is not ours."""
 
+from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.auth.identity import Identity
 
 # ECharts and Swagger UI set style attributes, and Swagger UI draws with data: images.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -23,15 +26,24 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
 
-class SecurityHeaders:
-    """ASGI middleware that adds `HEADERS` to every answer that does not set them itself."""
+HSTS = "max-age=31536000"
+"""A year without plain HTTP, for this host alone: its neighbours are not ours to speak for."""
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class SecurityHeaders:
+    """ASGI middleware that adds `HEADERS` to every answer that does not set them itself.
+
+    Answers are kept by nobody unless they say so, files of the pages excepted.
+    """
+
+    def __init__(self, app: ASGIApp, identity: Identity) -> None:
         self._app = app
+        self._identity = identity
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,6 +55,10 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if not scope["path"].startswith("/static/"):
+                    headers.setdefault("Cache-Control", "no-store")
+                if self._identity.origin(Request(scope)).scheme == "https":
+                    headers.setdefault("Strict-Transport-Security", HSTS)
             await send(message)
 
         await self._app(scope, receive, adding)

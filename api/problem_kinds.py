@@ -150,6 +150,28 @@ OTHER_SITE = Kind(
         "Load the page again and retry; scripts use an API token instead.",
     ),
 )
+TOKEN_IN_ADDRESS = Kind(
+    "token-in-address",
+    400,
+    Text("令牌不能写在地址里", "A token may not stand in the address"),
+    Text(
+        "地址会留在日志与历史记录里；请撤销该令牌，另建一个，用请求头 Authorization: Bearer 发送。",
+        "Addresses end up in logs and histories: revoke that token, make another one and send it in the "
+        "header Authorization: Bearer.",
+    ),
+)
+LENGTH_REQUIRED = Kind(
+    "length-required",
+    411,
+    Text("请求须说明长度", "The request has to say how long it is"),
+    Text("请发送 Content-Length。", "Send a Content-Length."),
+)
+TOO_LARGE = Kind(
+    "too-large",
+    413,
+    Text("请求过大", "The request is too large"),
+    Text("请求体最多 256 KiB。", "A body may have 256 KiB."),
+)
 TOO_MANY = Kind(
     "too-many-requests",
     429,
@@ -164,6 +186,9 @@ KINDS = {
         BAD_TOKEN,
         FORBIDDEN,
         OTHER_SITE,
+        TOKEN_IN_ADDRESS,
+        LENGTH_REQUIRED,
+        TOO_LARGE,
         TOO_MANY,
         INVALID_PARAMETERS,
         UNKNOWN_PATH,

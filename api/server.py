@@ -7,11 +7,14 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import uvicorn
 
 from api.app import create_app
 from api.context import Context
+from api.tls import server_context
+from pulse.clock import SECOND_US
 from pulse.errors import Conflict, PulseError
 
 GRACE_S = 3
@@ -51,8 +54,13 @@ def serve(
 
     `ready` is called with the address (`http://127.0.0.1:8000`) once requests are answered. Signals are
     the caller's business. Without `pages`, only the API is served. Raises `Conflict` when the port cannot
-    be had.
+    be had, `SettingsError` when the certificate cannot be used.
     """
+    settings = context.settings
+    tls = None
+    if settings.http_tls_cert_file is not None and settings.http_tls_key_file is not None:
+        now = datetime.fromtimestamp(context.clock.now_us() / SECOND_US, UTC)
+        tls = server_context(settings.http_tls_cert_file, settings.http_tls_key_file, now)
     bound = listen(host, port)
     with contextlib.closing(bound):
         app = create_app(context, pages=pages)
@@ -61,10 +69,13 @@ def serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            # It would believe whoever comes from 127.0.0.1; `api.auth.address` asks PULSE_TRUSTED_PROXIES.
+            proxy_headers=False,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             timeout_graceful_shutdown=GRACE_S,
         )
         shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{bound.getsockname()[1]}"
+        address = f"{'http' if tls is None else 'https'}://{shown}:{bound.getsockname()[1]}"
         server = _Server(config, stop, app.state.hub.close, lambda: ready(address) if ready else None)
         server.run(sockets=[bound])
         if not server.started:

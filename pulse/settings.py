@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         None, description="Address by which people reach the pages, for the links that are printed."
     )
     rate_limit: str = Field(
-        "600/minute", description="Most requests of one client address to the API and the pages."
+        "600/minute", description="Most requests of one client address to the API and the pages, or off."
     )
     trusted_proxies: str | None = Field(
         None,
@@ -129,10 +129,12 @@ class Settings(BaseSettings):
     @field_validator("rate_limit")
     @classmethod
     def _a_rate(cls, value: str) -> str:
+        if value == "off":
+            return value
         try:
             parse_rate(value)
         except ValueError:
-            raise ValueError("use a number per second, minute or hour such as 600/minute") from None
+            raise ValueError("use a number per second, minute or hour such as 600/minute, or off") from None
         return value
 
     @field_validator("public_url")

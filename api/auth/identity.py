@@ -7,6 +7,7 @@ from fastapi import Request
 from api import problem_kinds as kinds
 from api.auth.address import Origin, Proxies, origin
 from api.context import Context
+from api.limits import Limits
 from api.problems import Problem
 from pulse.access import entry, secrets
 from pulse.access.entry import Lifetime, Present
@@ -32,9 +33,10 @@ class Known(NamedTuple):
 class Identity:
     """Finds out who asks; one for the application, to be used from any thread."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, limits: Limits) -> None:
         settings = context.settings
         self._context = context
+        self._limits = limits
         self._proxies = Proxies(settings.trusted_proxies)
         self.lifetime = Lifetime(
             settings.session_idle_minutes * MINUTE_US, settings.session_max_hours * HOUR_US
@@ -82,6 +84,10 @@ class Identity:
         if token is not None:
             actor = entry.of_token(context.db, token, now_us, came.address)
             if actor is None:
+                # Only wrong ones count: a neighbour behind the same address with a good one is let in.
+                wait_s = self._limits.wrong_token_s(came.address)
+                if wait_s is not None:
+                    raise Problem(kinds.TOO_MANY, headers={"Retry-After": str(wait_s)})
                 entry.refused_token(context.db, now_us, came.address)
                 raise Problem(kinds.BAD_TOKEN, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
             return Known(actor, came)

@@ -4,14 +4,18 @@ What changes while a page is open is fetched again as a fragment of the same tem
 holds no second copy of any rule. `/static` serves `api/static`; the app mounts it.
 """
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from api.context import Context
+from api.limiting import Answer
 from api.pages import account, audit_page, codes, entrance, people
+from api.pages.refusals import in_words, is_for_people
 from api.pages.render import Renderer
 from api.pages.router import router
+from api.problems import Problem
 
-__all__ = ["routers"]
+__all__ = ["refusals", "routers"]
 
 
 def routers(context: Context) -> list[APIRouter]:
@@ -21,3 +25,15 @@ def routers(context: Context) -> list[APIRouter]:
         router(context, renderer),
         *(part.router(context, renderer) for part in (entrance, codes, account, people, audit_page)),
     ]
+
+
+def refusals(context: Context) -> Answer:
+    """Refusals from before any route, as pages for people."""
+    renderer = Renderer(context.settings)
+
+    async def page(request: Request, problem: Problem) -> Response | None:
+        if not is_for_people(request):
+            return None
+        return await run_in_threadpool(in_words, renderer, request, problem)
+
+    return page

@@ -35,9 +35,9 @@ def page_route(renderer: Renderer) -> type[APIRoute]:
                 try:
                     return await answer(request)
                 except (Problem, NotFound, RequestValidationError, StoreUnavailable) as error:
-                    if not _is_for_people(request):
+                    if not is_for_people(request):
                         raise
-                    return await run_in_threadpool(_refused, renderer, request, error)
+                    return await run_in_threadpool(in_words, renderer, request, error)
 
             return page
 
@@ -61,7 +61,8 @@ def to(address: str) -> RedirectResponse:
     return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
-def _refused(renderer: Renderer, request: Request, error: Exception) -> Response:
+def in_words(renderer: Renderer, request: Request, error: Exception) -> Response:
+    """The page that says why not; the sign-in for somebody who has to sign in first."""
     match error:
         case StoreUnavailable():
             _log.warning("page_unavailable", path=request.url.path, error=str(error))
@@ -108,7 +109,8 @@ def _from(request: Request) -> str:
     return same_site(parts.path + (f"?{parts.query}" if parts.query else ""))
 
 
-def _is_for_people(request: Request) -> bool:
+def is_for_people(request: Request) -> bool:
+    """Whether a person looks at the answer."""
     accept = request.headers.get("accept")
     wanted = negotiate.media_type(accept, ("application/problem+json", "text/html"))
     return wanted == "text/html" or "hx-request" in request.headers

@@ -17,7 +17,7 @@ from pulse.access import keys, people, secrets
 from pulse.access.roles import Role, command_line
 from pulse.clock import DAY_US
 from pulse.stores.relational import sessions
-from tests.api.site import Site
+from tests.api.site import UNLIMITED, Site
 
 A = "xinjinglou"
 """The community of those who are limited; `cam-1` is one of its devices."""
@@ -53,7 +53,9 @@ WHO = {
 def private(site: Site) -> Context:
     """The installation, which shows nothing to those who are not signed in."""
     folder = site.context.settings.data_dir
-    return replace(site.context, settings=settings.load(data_dir=folder, public_view=False))
+    return replace(
+        site.context, settings=settings.load(data_dir=folder, public_view=False, rate_limit=UNLIMITED)
+    )
 
 
 def closed(site: Site) -> FastAPI:
