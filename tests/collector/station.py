@@ -34,6 +34,8 @@ class Station:
         self.db = Database(self.settings.relational_url())
         self.db.open()
         self.store: TelemetryStore = SqliteTelemetryStore(folder / "telemetry.db")
+        # Tests look into it before the collector had anything to feed it with.
+        self.store.open()
         with self.db.write() as connection:
             now_us = self.clock.now_us()
             registry.put_communities(connection, [Community("xinjinglou", "新景楼", "Xinjinglou")], now_us)
