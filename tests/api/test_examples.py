@@ -24,7 +24,7 @@ def _block(document: str) -> str:
     """The shell block that uses `$PULSE_TOKEN`."""
     text = (DOCS / document).read_text(encoding="utf-8")
     (found,) = [b for b in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "$PULSE_TOKEN" in b]
-    return found
+    return str(found)
 
 
 @pytest.mark.parametrize("document", ["api.md", "api.zh-CN.md"])
