@@ -92,6 +92,7 @@ ACTIONS: Final = {
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
     "registry.import": _("Import devices"),
+    "registry.export": _("Export registry"),
     "request": _("Request"),
     "audit.export": _("Export audit log"),
 }

@@ -1,5 +1,6 @@
 """`pulse registry import|export`: the registry as CSV files."""
 
+import hashlib
 from pathlib import Path
 
 from pulse.clock import SystemClock
@@ -7,6 +8,7 @@ from pulse.commands.operating import database, operator
 from pulse.errors import BadInput
 from pulse.registry.importing import WHAT, What, export_registry, import_registry
 from pulse.settings import Settings
+from pulse.stores.relational import audit
 
 
 def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix: bool) -> str:
@@ -26,9 +28,19 @@ def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix
 
 
 def exported(settings: Settings, what: str) -> str:
-    """A table of the registry as CSV; with a byte order mark, without which Excel reads Chinese as GBK."""
+    """A table of the registry as CSV; with a byte order mark, without which Excel reads Chinese as GBK.
+
+    The audit log keeps that it was taken out.
+    """
+    table = _table(what)
     with database(settings) as db:
-        return "\ufeff" + export_registry(db, _table(what))
+        text = "\ufeff" + export_registry(db, table)
+        with db.write() as connection:
+            said = {"what": table, "sha256_of_the_file": hashlib.sha256(text.encode()).hexdigest()}
+            audit.append(
+                connection, operator(), "registry.export", "registry", SystemClock().now_us(), after=said
+            )
+    return text
 
 
 def _table(what: str) -> What:

@@ -23,7 +23,7 @@ from pulse.cli import app
 from pulse.clock import SystemClock
 from pulse.errors import BadInput, Conflict, NotFound, PulseError
 from pulse.registry.model import Community
-from pulse.stores.relational import registry, users
+from pulse.stores.relational import audit, registry, users
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.tables import audit as audit_table
 
@@ -271,6 +271,25 @@ def test_an_export_is_logged_holds_all_and_keeps_formulas_text(folder: Path, tmp
     assert json.loads(whole.read_text().splitlines()[1])["actor"] == "=cmd()"
     with pytest.raises(BadInput, match="exists"):
         run("audit", "export", str(out))
+
+
+def test_fault_29_names_that_look_like_formulas_stay_text_in_the_registry_s_file_and_come_back(
+    folder: Path, tmp_path: Path
+) -> None:
+    names = ("=cmd()|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "＝1", "门")
+    with opened(folder) as db, db.write() as connection:
+        before = [Community(f"c-{number}", name, name) for number, name in enumerate(names)]
+        registry.put_communities(connection, before, 5)
+    exported, _ = run("registry", "export", "--what", "communities")
+    cells = [cell for row in csv.reader(io.StringIO(exported.removeprefix("\ufeff"))) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in {"=", "+", "-", "@", "＝", "\t", "\r"}]
+    file = tmp_path / "communities.csv"
+    file.write_text(exported, encoding="utf-8")
+    assert "0" in run("registry", "import", "--what", "communities", str(file))[0]
+    with opened(folder) as db, db.read() as connection:
+        assert registry.communities(connection)[: len(before)] == before
+        (noted,) = audit.listing(connection, audit.Filter(action="registry.export"))
+    assert json.loads(str(noted.after))["what"] == "communities"
 
 
 def _let_it_be_damaged(connection: Connection) -> None:
