@@ -229,8 +229,11 @@ def test_the_session_is_kept_while_away_and_unacknowledged_messages_come_again(
             eventually(lambda: first.payloads() == [b"unacknowledged"], "the message")
         say(cam, b"while away")
         second = Recorder()
-        with running(broker.url, second, protocol=protocol):
+        with running(broker.url, second, protocol=protocol) as link:
             eventually(lambda: len(second.payloads()) == 2, "the backlog")
+            # What comes back behind the acknowledgements shows that the broker has them.
+            link.publish(link.canary_topic, b"behind")
+            eventually(lambda: any(m.payload == b"behind" for m in second.messages), "the way back")
             assert second.payloads() == [b"unacknowledged", b"while away"]
             assert second.sessions == [True]
             assert second.messages[0].redelivered
