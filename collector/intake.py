@@ -112,6 +112,7 @@ class Intake:
         self._canary = 0
         self._next_canary_s = 0.0
         self._heard_s = 0.0
+        self._ahead_us: int | None = None
         self._next_tell_s = 0.0
         self._next_probe_s: float | None = None
         self._end_cause = coverage.NO_CONNECTION
@@ -167,13 +168,21 @@ class Intake:
         """Decode messages into the batch, or quarantine them."""
         self._heard_s = self._clock.monotonic_s()
         start = 0
-        if not self._own_topics.isdisjoint(publishes.topics):
-            for at, topic in enumerate(publishes.topics):
-                if topic in self._own_topics:
-                    self._receive_devices(publishes, start, at)
-                    self._receive_own(publishes.one(at))
-                    start = at + 1
-        self._receive_devices(publishes, start, len(publishes))
+        try:
+            if not self._own_topics.isdisjoint(publishes.topics):
+                for at, topic in enumerate(publishes.topics):
+                    if topic in self._own_topics:
+                        self._receive_devices(publishes, start, at)
+                        start = at + 1
+                        self._wait_for(publishes, start)
+                        self._receive_own(publishes.one(at))
+            self._receive_devices(publishes, start, len(publishes))
+        finally:
+            self._ahead_us = None
+
+    def _wait_for(self, publishes: Publishes, start: int) -> None:
+        """Note that messages from `start` on were received, and are in no batch yet."""
+        self._ahead_us = publishes.observed_us + start if start < len(publishes) else None
 
     def _receive_own(self, message: Received) -> None:
         """A canary, or what the broker tells of itself."""
@@ -198,6 +207,7 @@ class Intake:
             room = max(1, self._settings.batch_max_messages - self._pending.items())
             part = publishes.part(start, min(end, start + room))
             start += len(part)
+            self._wait_for(publishes, start)
             pending = self._pending
             if pending.since_s is None:
                 pending.since_s = self._heard_s
@@ -489,8 +499,9 @@ class Intake:
             self._tell(self.coverage.broker_started(now_us - age_s * SECOND_US, now_us), now_us)
 
     def _tell(self, actions: list[Action], now_us: int) -> None:
-        pending_us = self._pending.earliest_us
-        through_us = now_us if pending_us is None else pending_us
+        # A deadline must not pass before what was received earlier, and waits to be taken, was heard.
+        waiting = (self._pending.earliest_us, self._ahead_us)
+        through_us = min([now_us, *(at_us for at_us in waiting if at_us is not None)])
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
 
 

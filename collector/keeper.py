@@ -241,10 +241,13 @@ class Keeper:
             if last.seq >= told.seq:
                 self._advance(batches, told)
                 return
-            step = self._apply(batches, last.written_us)
+            # Not as of when it was written: what was heard before that may stand in the next batch.
+            heard = [int(batch.messages.observed[-1]) for batch in batches if len(batch.messages)]
+            now_us = max([self._through_us, *heard])
+            step = self._apply(batches, now_us)
             self._write(step, None)
             self._applied = last.seq
-            self._observe(step, last.written_us)
+            self._observe(step, now_us)
         self._advance([], told)
 
     def _read(self, until: int) -> list[Batch]:
