@@ -94,7 +94,8 @@ class Keeper:
         self._own_spool = True
         self._noted = False
         """Whether the database says that its ledger is written from this spool."""
-        self._blind_counted_us: int | None = None
+        self._strangers = 0
+        """Messages of strangers that are applied and not yet written."""
         self._due = dict.fromkeys(("watermark", "spool", "registry", "snapshot", "indicator", "repeat"), 0.0)
 
     # -- starting ------------------------------------------------------------------------------------
@@ -130,6 +131,8 @@ class Keeper:
             else:
                 self._engine, self._through_us, self._applied = found
         self._postponed = columns_of(())
+        self._strangers = 0
+        self._discovered.clear()
         self._begin_archive()
         log.info(
             "ledger_restored",
@@ -167,7 +170,14 @@ class Keeper:
                 seconds=round(ahead_us / SECOND_US, 1),
                 consequence="times run ahead of the host's clock until it has caught up",
             )
-        self._intake.begin(books.start_us, proved_us, still_open, dropped, own_spool=self._own_spool)
+        self._intake.begin(
+            books.start_us,
+            proved_us,
+            still_open,
+            dropped,
+            own_spool=self._own_spool,
+            through_us=books.through_us or 0,
+        )
         for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES):
             self._intake.remember(batch.messages, still_open)
 
@@ -247,7 +257,7 @@ class Keeper:
             step = self._apply(batches, now_us)
             self._write(step, None)
             self._applied = last.seq
-            self._observe(step, now_us)
+            self._observe(step)
         self._advance([], told)
 
     def _read(self, until: int) -> list[Batch]:
@@ -280,7 +290,7 @@ class Keeper:
         self._applied = max(self._applied, told.seq)
         self._through_us = now_us
         self._listening = told.listening
-        self._observe(step, now_us)
+        self._observe(step)
 
     def _apply(self, batches: Sequence[Batch], now_us: int) -> Step:
         """Let the engine take the messages; those that need a store that does not answer wait."""
@@ -302,7 +312,7 @@ class Keeper:
         self._postponed = waiting
         strange = np.array([origin.device not in self._devices for origin in fresh.origins], dtype=bool)
         strangers = fresh.take(strange[fresh.origin]) if strange.any() else columns_of(())
-        metrics.UNREGISTERED.inc(len(strangers))
+        self._strangers += len(strangers)
         return Step(
             list(outcome.rebuilt),
             list(outcome.runs),
@@ -438,11 +448,11 @@ class Keeper:
         blind = Blind(before_us, after_us, after_us, cause="clock_step")
         self._waiting.appendleft(Told(self._applied, after_us, self._listening, [Record(blind)]))
 
-    def _observe(self, step: Step, now_us: int) -> None:
-        metrics.LISTENING.set(self._listening)
-        if self._blind_counted_us is not None and not self._listening:
-            metrics.BLIND_SECONDS.inc(max(0, now_us - self._blind_counted_us) / SECOND_US)
-        self._blind_counted_us = now_us
+    def _observe(self, step: Step) -> None:
+        """Count and publish what a step wrote."""
+        metrics.UNREGISTERED.inc(self._strangers)
+        self._strangers = 0
+        now_us = self._clock.now_us()
         for change in step.transitions:
             if change.cause == "deadline_passed":
                 metrics.DETECTION_LAG.observe(max(0, now_us - change.at) / SECOND_US)

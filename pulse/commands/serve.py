@@ -25,9 +25,11 @@ STOP_WITHIN_S = 5.0
 
 def collector(settings: Settings) -> None:
     """Collect until told to stop."""
+    from collector import metrics
+
     broker = configured_broker(settings)
     stop = stop_on_signals()
-    with opened(settings) as parts:
+    with opened(settings) as parts, metrics.served(settings.metrics_host, settings.metrics_port):
         _publish(parts)
         work(parts, broker, stop, collect=True)
 
@@ -122,7 +124,6 @@ def work(
     from api import scheduler as schedules
     from api import server
     from api.context import Context
-    from collector.service import Collector
     from pulse.indicators.online_rate import OnlineRate
 
     settings = parts.settings
@@ -130,6 +131,9 @@ def work(
     context = Context(settings, parts.db, parts.store, parts.clock, rate)
     workers = Workers(stop)
     if collect and broker is not None:
+        # Only here: a process without a collector must not say that it received nothing.
+        from collector.service import Collector
+
         part = Collector(settings, broker, parts.db, parts.store, parts.clock, mqtt_5=mqtt_5)
         workers.start("collector", lambda: part.run(stop))
     if schedule:

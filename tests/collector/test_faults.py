@@ -65,7 +65,7 @@ class Moody:
         good = [m for m in messages if m.seq is None or m.seq != self.refused_seq]
         bad = tuple((i, "never") for i, m in enumerate(messages) if m not in good)
         written: Written = self._store.write_messages(good)
-        return Written(written.stored, bad)
+        return Written(written.stored, bad, written.known)
 
 
 def moody(station: Station) -> Moody:

@@ -41,8 +41,8 @@ class SqliteTelemetryStore:
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages in one transaction that is on disk when this returns."""
         if isinstance(messages, MessageColumns) and are_acceptable(messages):
-            self._committing(lambda connection: self._write_columns(connection, messages))
-            return Written(len(messages))
+            new = self._committing(lambda connection: self._write_columns(connection, messages))
+            return Written(len(messages), known=len(messages) - new)
         refused = []
         accepted = []
         for position, message in enumerate(messages):
@@ -51,21 +51,21 @@ class SqliteTelemetryStore:
                 accepted.append(message)
             else:
                 refused.append((position, reason))
-        if accepted:
-            self._committing(lambda connection: self._write(connection, accepted))
-        return Written(len(accepted), tuple(refused))
+        new = self._committing(lambda connection: self._write(connection, accepted)) if accepted else 0
+        return Written(len(accepted), tuple(refused), len(accepted) - new)
 
-    def _committing(self, write: Callable[[sqlite3.Connection], dict[int, int]]) -> None:
-        """Write in one transaction; `write` gives the last hour of each device."""
+    def _committing(self, write: Callable[[sqlite3.Connection], tuple[dict[int, int], int]]) -> int:
+        """Write in one transaction; `write` gives the last hour of each device, and how many are new."""
         try:
             with self._connections.writing() as connection:
-                hours = write(connection)
+                hours, new = write(connection)
                 queries.put_last_hours(connection, hours)
         except BaseException:
             # What was numbered in an undone transaction is not in the file.
             self._forget()
             raise
         self._last_hours.update(hours)
+        return new
 
     def _device(self, connection: sqlite3.Connection, name: str) -> int:
         device = self._devices.get(name)
@@ -79,25 +79,30 @@ class SqliteTelemetryStore:
             origin = self._origins[place] = queries.origin_number(connection, place)
         return origin
 
-    def _write_columns(self, connection: sqlite3.Connection, messages: MessageColumns) -> dict[int, int]:
+    def _write_columns(
+        self, connection: sqlite3.Connection, messages: MessageColumns
+    ) -> tuple[dict[int, int], int]:
         """Live messages with a time of their own column by column, the few others one by one."""
         plain = messages.dated() & ~messages.retained
         hours: dict[int, int] = {}
+        new = 0
         if not plain.all():
-            hours = self._write(connection, list(messages.take(~plain)))
+            hours, new = self._write(connection, list(messages.take(~plain)))
             messages = messages.take(plain)
         device = [self._device(connection, o.device) for o in messages.origins]
         origin = [self._origin(connection, (o.community, o.kind)) for o in messages.origins]
-        connection.executemany(_INSERT, to_rows(messages, device, origin))
+        new += connection.executemany(_INSERT, to_rows(messages, device, origin)).rowcount
         last = np.full(len(device), TIME_MIN_US, dtype=np.int64)
         np.maximum.at(last, messages.origin, messages.observed)
         for number, us in zip(device, last.tolist(), strict=True):
             hour = hour_of(us)
             if hour > hours.get(number, self._last_hours.get(number, queries.NO_HOUR)):
                 hours[number] = hour
-        return hours
+        return hours, new
 
-    def _write(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> dict[int, int]:
+    def _write(
+        self, connection: sqlite3.Connection, messages: Sequence[Message]
+    ) -> tuple[dict[int, int], int]:
         plain, undated, retained = [], [], []
         hours: dict[int, int] = {}
         for message in messages:
@@ -113,10 +118,13 @@ class SqliteTelemetryStore:
             hour = hour_of(message.observed_us)
             if hour > hours.get(device, self._last_hours.get(device, queries.NO_HOUR)):
                 hours[device] = hour
-        connection.executemany(_INSERT, plain)
-        connection.executemany(_INSERT_UNLESS + queries.SAME_UNDATED, undated)
-        connection.executemany(_INSERT_UNLESS + queries.SAME_DATED, retained)
-        return hours
+        kinds = (
+            (_INSERT, plain),
+            (_INSERT_UNLESS + queries.SAME_UNDATED, undated),
+            (_INSERT_UNLESS + queries.SAME_DATED, retained),
+        )
+        new = sum(connection.executemany(insert, rows).rowcount for insert, rows in kinds if rows)
+        return hours, new
 
     def _forget(self) -> None:
         self._devices.clear()
