@@ -28,7 +28,8 @@ OURS = ["certificates", "collector", "api", "scheduler", "simulated-fleet", "sim
 ONCE = ["certificates", "simulated-fleet"]
 """They do their work and end."""
 DEMO = ["simulated-fleet", "simulators"]
-THEIRS = ["mosquitto", "influxdb", "postgres"]
+MONITORING = ["prometheus", "grafana"]
+THEIRS = ["mosquitto", "influxdb", "postgres", *MONITORING]
 
 _VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 
@@ -54,7 +55,8 @@ def test_it_is_valid_by_the_compose_specification() -> None:
 def test_it_has_the_promised_services() -> None:
     assert sorted(SERVICES) == sorted(OURS + THEIRS)
     assert SERVICES["influxdb"]["image"] == "influxdb:2.7"
-    assert [name for name, service in SERVICES.items() if "profiles" in service] == DEMO
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == DEMO + MONITORING
+    assert {SERVICES[name]["profiles"][0] for name in MONITORING} == {"monitoring"}
 
 
 def test_every_port_is_on_loopback_unless_told_otherwise() -> None:
@@ -71,6 +73,25 @@ def test_no_secret_has_a_default() -> None:
             assert defaults == {""}, name
     # A bare ${NAME} would silently be empty.
     assert all(match["kind"] for match in _VARIABLE.finditer(TEXT))
+
+
+def test_every_image_is_pinned_and_what_needs_a_secret_ends_without_it() -> None:
+    for name in THEIRS:
+        assert re.fullmatch(r"[\w./-]+:v?\d[\w.]*", SERVICES[name]["image"]), name
+    # ${NAME:?…} would ask those too who do not monitor; the start scripts ask instead.
+    for name, variable in (("prometheus", "METRICS_TOKEN"), ("grafana", "GF_SECURITY_ADMIN_PASSWORD")):
+        program, script = SERVICES[name]["entrypoint"]
+        assert (program, Path(script).name) == ("sh", "start.sh")
+        done = subprocess.run(
+            ["sh", str(ROOT / "deploy" / name / "start.sh")],
+            env={"PATH": os.environ["PATH"], variable: ""},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.returncode != 0
+        assert " in .env, see docs/monitoring.md" in done.stderr
 
 
 def test_what_is_required_says_so_and_stands_in_the_example() -> None:
@@ -102,7 +123,7 @@ def test_every_service_is_watched_restarted_and_bounded(name: str) -> None:
         assert service["healthcheck"]["test"][0] == "CMD"
 
 
-@pytest.mark.parametrize("name", [*OURS, "mosquitto"])
+@pytest.mark.parametrize("name", [*OURS, "mosquitto", *MONITORING])
 def test_what_can_do_without_privileges_has_none(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True

@@ -9,6 +9,10 @@ from types import TracebackType
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, PINGREQ, DISCONNECT = 0x10, 0x30, 0x40, 0x80, 0xC0, 0xE0
 
 
+CANARY = 0xFFF0
+"""The number under which every publication of the client comes back to it."""
+
+
 class Peer:
     """One connection of a client."""
 
@@ -17,6 +21,7 @@ class Peer:
         self.file = sock.makefile("rb")
         self.level = 0
         self.acknowledged: list[int] = []
+        self._sending = threading.Lock()
 
     def packet(self) -> tuple[int, bytes]:
         """The next packet: first byte and body. Raises `EOFError` at the end."""
@@ -38,7 +43,8 @@ class Peer:
             length //= 128
             if not length:
                 break
-        self.sock.sendall(bytes([first]) + encoded + body)
+        with self._sending:
+            self.sock.sendall(bytes([first]) + encoded + body)
 
     def connack(self, code: int = 0, *, session: bool = False) -> None:
         self.send(0x20, bytes([int(session), code]) + (b"\0" if self.level == 5 else b""))
@@ -57,7 +63,10 @@ class Peer:
         self.send(PUBLISH | (2 if mid else 0) | int(retain) | (8 if dup else 0), body + payload)
 
     def serve(self, *, codes: bytes = b"\1\1\1", echo: bool = True) -> None:
-        """Answer subscriptions, pings and publications (which come back if `echo`) until the client goes."""
+        """Answer subscriptions, pings and publications until the client goes.
+
+        If `echo`, the publications that the client subscribes to come back to it.
+        """
         while True:
             first, body = self.packet()
             kind = first & 0xF0
@@ -72,8 +81,8 @@ class Peer:
             elif kind == PUBLISH:
                 size = struct.unpack("!H", body[:2])[0]
                 self.send(PUBACK, body[2 + size : 4 + size])
-                if echo:
-                    self.send(PUBLISH | 2, body[: 2 + size] + b"\xff\xf0" + body[4 + size :])
+                if echo and body[2:].startswith((b"community/", b"pulse/canary/")):
+                    self.send(PUBLISH | 2, body[: 2 + size] + struct.pack("!H", CANARY) + body[4 + size :])
             elif kind == DISCONNECT:
                 return
 

@@ -58,7 +58,7 @@ class Installation:
         self, folder: Path, broker: ComposeBroker, influx: servers.RunningInflux, database: str
     ) -> None:
         self.folder = folder
-        self.http_port = servers.free_port()
+        self.http_port, self.metrics_port = servers.free_port(), servers.free_port()
         self._hosts = {
             "mosquitto:8883": f"127.0.0.1:{broker.tls_port}",
             "/var/lib/pulse-certificates": str(broker.root / "certificates"),
@@ -92,6 +92,8 @@ class Installation:
             # The container's own network is private; ours is not.
             assert given["PULSE_HTTP_HOST"] == "0.0.0.0"  # noqa: S104 - compared
             given["PULSE_HTTP_HOST"] = "127.0.0.1"
+        if "PULSE_METRICS_HOST" in given:
+            given |= {"PULSE_METRICS_HOST": "127.0.0.1", "PULSE_METRICS_PORT": str(self.metrics_port)}
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
