@@ -141,6 +141,27 @@ def test_each_process_tells_its_own_and_only_its_own(running: Running) -> None:
     assert running.api["pulse_online_rate_total"] == 1
 
 
+def test_one_process_of_all_parts_tells_everything_at_the_api(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "mosquitto") as broker:
+        station = Station(tmp_path / "data", broker.url)
+        port = free_port()
+        serving = Process(station, "serve", PULSE_HTTP_PORT=str(port), PULSE_PUBLIC_VIEW="true")
+        try:
+            url = f"http://{HOST}:{port}/metrics"
+            eventually(lambda: scraped(url).get("pulse_listening") == 1, "listening", 30)
+            told = bare(scraped(url))
+            asked = {name for expr in expressions() for name in names(expr)} - {"up"}
+            # Nothing was in quarantine yet, and there is no device whose rate could be told.
+            later = {"pulse_messages_quarantined_total", "pulse_devices"}
+            assert {
+                name for name in asked - told - later if not name.startswith("pulse_online_rate")
+            } == set()
+            assert serving.end() == 0
+        finally:
+            if serving.process.poll() is None:
+                serving.kill()
+
+
 def test_the_dashboard_shows_everything_that_is_promised() -> None:
     shown = {name for panel in PANELS for target in panel["targets"] for name in names(target["expr"])}
     assert set(PROMISED) <= shown
