@@ -31,7 +31,7 @@ UNAVAILABLE = [
 
 def client(influx: ScriptedInflux, *, gzip: bool = False) -> Client:
     return Client(
-        influx.url, "token", "pulse", "pulse", gzip=gzip, connect_timeout_s=2.0, answer_timeout_s=0.3
+        influx.url, "token", "pulse", "pulse", gzip=gzip, connect_timeout_s=5.0, answer_timeout_s=1.5
     )
 
 
