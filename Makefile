@@ -27,7 +27,7 @@ test: lint ## Install, then ruff, mypy --strict and every test but the slow ones
 	$(PY) -m pytest -m "not slow and not bench" -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-slow: setup-dev ## The slow tests: demos as a user starts them, long fault runs
-	$(PY) -m pytest -m "slow and not bench" $(ARGS)
+	$(PY) -m pytest -m "slow and not bench" -n 2 --dist worksteal $(ARGS)
 
 lint: setup-dev ## ruff check, ruff format --check, mypy --strict
 	$(PY) -m ruff check .
