@@ -38,6 +38,9 @@ ENOUGH_UNACKNOWLEDGED = 16
 
 MOST_JUDGED = 131_072
 
+INSTALMENT_US = SECOND_US
+"""A backlog is taken in instalments of this length; what one brings counts as received at its beginning."""
+
 _DROPPED = DROPPED_TOPIC.encode()
 _UPTIME = UPTIME_TOPIC.encode()
 
@@ -113,6 +116,8 @@ class Intake:
         self._next_canary_s = 0.0
         self._heard_s = 0.0
         self._ahead_us: int | None = None
+        self._instalment_us: int | None = None
+        """When the present instalment of a backlog began; no time passes beyond it while it goes on."""
         self._next_tell_s = 0.0
         self._next_probe_s: float | None = None
         self._end_cause = coverage.NO_CONNECTION
@@ -349,7 +354,11 @@ class Intake:
         pending.accepted += len(messages)
         late = messages.dated() & (messages.observed - messages.measured > LATE_US)
         metrics.LATE.inc(int(late.sum()))
-        doubtful = self._doubtful(messages)
+        doubtful, proving = self._doubtful(messages)
+        if proving.any():
+            began_us = self._instalment(int(messages.observed[0]))
+            messages.observed[proving] = began_us
+            pending.earliest_us = min(pending.earliest_us or began_us, began_us)
         if doubtful.any():
             devices = np.unique(messages.origin[doubtful]).tolist()
             pending.doubted.update(messages.origins[number].device for number in devices)
@@ -357,11 +366,22 @@ class Intake:
         if len(live):
             pending.latest_live_us = int(messages.observed[live[-1]])
 
-    def _doubtful(self, messages: MessageColumns) -> Flags:
-        """Which are queued beats without a trusted time (rule 3)."""
+    def _instalment(self, now_us: int) -> int:
+        """When the present instalment of the backlog began.
+
+        The reception of a queued beat proves nothing and only says since when it is known. Were that another
+        microsecond for each, every beat of a backlog would begin a run of its own; so all of an instalment
+        are known at once, and until it is complete no time passes beyond its beginning.
+        """
+        if self._instalment_us is None or now_us - self._instalment_us >= INSTALMENT_US:
+            self._instalment_us = now_us
+        return self._instalment_us
+
+    def _doubtful(self, messages: MessageColumns) -> tuple[Flags, Flags]:
+        """Which are queued beats without a trusted time (rule 3), and which are queued beats with one."""
         asked: Flags = messages.queued & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
         if not asked.any():
-            return asked
+            return asked, asked
         judged = self._judge(messages)
         asked &= np.array([one.registered for one in judged], dtype=bool)[messages.origin]
         early = messages.observed - self._backlog_us <= messages.measured
@@ -371,7 +391,7 @@ class Intake:
         for at in np.flatnonzero(asked & believable & distrusted).tolist():
             # Whether the clock was trusted then depends on the time.
             doubtful[at] = self._is_doubtful(messages[at])
-        return doubtful
+        return doubtful, asked & ~doubtful
 
     def _is_doubtful(self, message: Message) -> bool:
         """Whether it is a queued beat without a trusted time, of one message."""
@@ -500,7 +520,9 @@ class Intake:
 
     def _tell(self, actions: list[Action], now_us: int) -> None:
         # A deadline must not pass before what was received earlier, and waits to be taken, was heard.
-        waiting = (self._pending.earliest_us, self._ahead_us)
+        if self.coverage.listening or now_us - (self._instalment_us or now_us) >= INSTALMENT_US:
+            self._instalment_us = None
+        waiting = (self._pending.earliest_us, self._ahead_us, self._instalment_us)
         through_us = min([now_us, *(at_us for at_us in waiting if at_us is not None)])
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
 

@@ -88,7 +88,7 @@ class Tails:
             & (proved.evidence != Evidence.OFFLINE)
             & (proved.at >= at_before)
             & (proved.at <= end_before)
-            & (proved.observed <= end_before)
+            & ((proved.observed <= end_before) | (proved.observed == columns["recorded"][device]))
             & terms.single[device]
             & (columns["open"][device] == 1)
         )

@@ -47,7 +47,7 @@ def station(folder: Path, broker: RunningBroker) -> Station:
 
 def introduced(one: Station, **settings: str) -> None:
     """Let the collector come once, so that the broker keeps a session for it from now on."""
-    with backlog.collector(Process(one, "collector", **settings)):
+    with backlog.collector(Process(one, "collector", open_files=None, **settings)):
         until(one.listening)
 
 
@@ -58,7 +58,7 @@ def drained(one: Station, count: int, has: Callable[[], int], **settings: str) -
     had the other work beside it. CPU-seconds and memory are those of all the work.
     """
     before_us, before = one.clock.now_us(), has()
-    with backlog.collector(Process(one, "collector", **settings)) as (running, cpu_before_s):
+    with backlog.collector(Process(one, "collector", open_files=None, **settings)) as (running, cpu_before_s):
         began, pid = time.monotonic(), running.process.pid
         until(lambda: has() - before >= count, pid)
         took_s, used_s, peak = time.monotonic() - began, cpu_s(pid) - cpu_before_s, peak_mb(pid)
