@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from collector import metrics, recovery
 from collector.archive import WINDOW_MESSAGES, Archive
+from collector.booksreader import BooksReader
 from collector.coverage import Record
 from collector.flow import Flow
 from collector.intake import Intake, Told
@@ -29,6 +30,7 @@ from pulse.errors import PulseError, StoreUnavailable
 from pulse.ledger.engine import Engine
 from pulse.ledger.model import Blind
 from pulse.ledger.outcome import Outcome
+from pulse.limits import give_back_memory
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
@@ -96,6 +98,7 @@ class Keeper:
         self._noted = False
         """Whether the database says that its ledger is written from this spool."""
         self._blind_counted_us: int | None = None
+        self._reader = BooksReader(db, settings)
         self._due = dict.fromkeys(("watermark", "spool", "registry", "snapshot", "indicator", "repeat"), 0.0)
 
     # -- starting ------------------------------------------------------------------------------------
@@ -116,6 +119,7 @@ class Keeper:
         return False
 
     def _recover(self) -> None:
+        self._reader.forget()
         with self._db.read() as connection:
             self._books = recovery.read_books(connection, self._settings)
             self._intake.registry = self._books.fleet
@@ -131,6 +135,7 @@ class Keeper:
             else:
                 self._engine, self._through_us, self._applied = found
         self._postponed = columns_of(())
+        give_back_memory()
         self._begin_archive()
         log.info(
             "ledger_restored",
@@ -403,16 +408,20 @@ class Keeper:
         return size
 
     def _changed_registry(self) -> Books | None:
+        """The books once they have changed; deadlines go on while they are read."""
+        if self._reader.busy:
+            fresh = self._reader.taken()
+            if fresh is not None:
+                log.info("registry_changed", devices=len(fresh.fleet))
+            return fresh
         now_s = self._clock.monotonic_s()
         if now_s < self._due["registry"]:
             return None
         self._due["registry"] = now_s + REGISTRY_S
         with self._db.read() as connection:
-            if registry.version(connection) == self._books.version:
-                return None
-            fresh = recovery.read_books(connection, self._settings)
-        log.info("registry_changed", devices=len(fresh.fleet))
-        return fresh
+            if registry.version(connection) != self._books.version:
+                self._reader.start()
+        return None
 
     def _register(self, fresh: Books, now_us: int) -> Outcome:
         """Take a changed registry; what new devices said lately counts from now on."""
@@ -426,6 +435,7 @@ class Keeper:
             lambda ids: (fresh.fleet.positions(ids) >= 0) & (known.positions(ids) < 0)
         )
         later = self._engine.apply(said, now_us)
+        give_back_memory()
         return Outcome(
             outcome.runs + later.runs,
             outcome.rebuilt + later.rebuilt,
@@ -452,9 +462,10 @@ class Keeper:
         if self._blind_counted_us is not None and not self._listening:
             metrics.BLIND_SECONDS.inc(max(0, now_us - self._blind_counted_us) / SECOND_US)
         self._blind_counted_us = now_us
+        noticed_us = self._clock.now_us()
         for change in step.transitions:
             if change.cause == "deadline_passed":
-                metrics.DETECTION_LAG.observe(max(0, now_us - change.at) / SECOND_US)
+                metrics.DETECTION_LAG.observe(max(0, noticed_us - change.at) / SECOND_US)
             self._publisher.transition(change)
 
     def _publish_all(self) -> None:

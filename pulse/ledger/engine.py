@@ -24,7 +24,8 @@ from pulse.ledger.columns import (
 )
 from pulse.ledger.deadlines import Deadlines
 from pulse.ledger.evidence import Heard, Piece, pieces
-from pulse.ledger.fleet import CHUNK, Fleet
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.index import CHUNK
 from pulse.ledger.model import (
     EVER,
     FOREVER,
@@ -71,7 +72,7 @@ class Engine:
         self._presence: NDArray[np.int8] = np.empty(0, dtype=np.int8)
         self._over: NDArray[np.int8] = np.empty(0, dtype=np.int8)
         self._take_registry(fleet, maintenance, now)
-        self._refresh(now, Outcome([], [], []))
+        self._refresh(now, None)
 
     # Outside facts.
 
@@ -186,7 +187,7 @@ class Engine:
     # The steps.
 
     def _take_registry(self, fleet: Fleet, maintenance: Sequence[Maintenance], now: int) -> None:
-        there = fleet.located(self._fleet)
+        there = fleet.index.located(self._fleet.index)
         here = np.flatnonzero(there >= 0)
         there = there[here]
         over = np.full(len(fleet), NORMAL, dtype=np.int8)
@@ -220,8 +221,8 @@ class Engine:
         self._hearing = Hearing(self._fleet, [before, *known_blinds(blinds, now)])
         self._news = min((t for b in blinds for t in (b.recorded, b.revoked) if t > now), default=FOREVER)
 
-    def _refresh(self, now: int, outcome: Outcome) -> None:
-        """Judge every device anew."""
+    def _refresh(self, now: int, outcome: Outcome | None) -> None:
+        """Judge every device anew; without an outcome nobody is told."""
         over = self._accounting.at(now)
         self._tails.columns["normal_since"][(over == NORMAL) & (self._over != NORMAL)] = now
         self._over = over
@@ -231,8 +232,13 @@ class Engine:
         self._timeouts = self._fleet.terms.timeouts_of_lists(now)
         for positions in self._everyone():
             at = np.full(len(positions), now, dtype=np.int64)
-            self._change(positions, at, at, outcome)
+            if outcome is None:
+                self._begin(positions, at)
+            else:
+                self._change(positions, at, at, outcome)
             self._set_due(positions, at)
+        if outcome is None:
+            self._count()
 
     def _timeout(self, positions: Ints) -> Ints:
         """The timeout of each device since the last edge."""
@@ -389,6 +395,15 @@ class Engine:
         columns = (positions[differs].tolist(), when[differs].tolist(), after[differs].tolist())
         for position, moment, new in zip(*columns, strict=True):
             self._show(position, moment, _STATES[new], outcome)
+
+    def _begin(self, positions: Ints, at: Ints) -> None:
+        """Set the state of devices that nobody was told anything of yet."""
+        presence, over = self._presence_at(at, positions), self._over[positions]
+        self._presence[positions] = presence
+        state = np.where(over == NORMAL, presence, over)
+        told = self._tails.columns["state"]
+        self._tails.columns["changed"][positions[state != told[positions]]] = at[0]
+        told[positions] = state
 
     def _show(self, position: int, at: int, after: State, outcome: Outcome) -> None:
         before = _STATES[self._tails.columns["state"][position]]

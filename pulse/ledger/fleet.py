@@ -7,15 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse.ledger.columns import Flags, Ints
+from pulse.ledger.columns import Ints
+from pulse.ledger.index import CHUNK, Index
 from pulse.ledger.model import FOREVER, Device, Terms
 from pulse.ledger.terms import TermsColumns
-
-CHUNK = 65_536
-"""Devices that are looked at together where all are: few enough that the intermediate columns stay small."""
-
-Texts = NDArray[np.bytes_]
-
 
 _KINDS = (np.int64, np.int32, np.int32, np.int64, np.int64, np.int64, np.int64)
 
@@ -23,9 +18,9 @@ _KINDS = (np.int64, np.int32, np.int32, np.int64, np.int64, np.int64, np.int64)
 class Fleet(Mapping[str, Device]):
     """Devices by position, and found by id; each takes 52 bytes and the length of the longest id.
 
-    `place` is a position in `places`, the communities and kinds that there are together; `retired` is
-    `FOREVER` for a device in service. Devices keep the order in which they were given. What was once made
-    never changes, so any thread may look.
+    `index` has the ids, `place` is a position in `places`, the communities and kinds that there are together;
+    `retired` is `FOREVER` for a device in service. Devices keep the order in which they were given. What was
+    once made never changes, so any thread may look.
     """
 
     def __init__(self, devices: Iterable[Device] = ()) -> None:
@@ -44,10 +39,7 @@ class Fleet(Mapping[str, Device]):
             return np.concatenate(parts.pop(0))
 
         self.places = list(places)
-        self.ids: Texts = joined()
-        hashes: Ints = joined()
-        self._by_hash = np.argsort(hashes, kind="stable").astype(np.int32)
-        self._hashes = hashes[self._by_hash]
+        self.index = Index(joined(), joined())
         self.place: NDArray[np.int32] = joined()
         self.terms = TermsColumns(list(lists), joined())
         self.commissioned: Ints = joined()
@@ -61,7 +53,7 @@ class Fleet(Mapping[str, Device]):
         return len(self.place)
 
     def __iter__(self) -> Iterator[str]:
-        return (text.decode() for first in range(0, len(self), CHUNK) for text in self._some_ids(first))
+        return iter(self.index)
 
     def __contains__(self, device: object) -> bool:
         return isinstance(device, str) and int(self.positions([device])[0]) >= 0
@@ -74,7 +66,7 @@ class Fleet(Mapping[str, Device]):
 
     def id(self, position: int) -> str:
         """The id of the device at a position."""
-        text: bytes = self.ids[position]
+        text: bytes = self.index.ids[position]
         return text.decode()
 
     def device(self, position: int) -> Device:
@@ -96,52 +88,11 @@ class Fleet(Mapping[str, Device]):
 
     def positions(self, ids: Sequence[str]) -> Ints:
         """Where the devices with these ids are, -1 for those that nobody registered."""
-        hashes = np.fromiter(map(hash, ids), dtype=np.int64, count=len(ids))
-        return self._find(hashes, np.array([device.encode() for device in ids], dtype=np.bytes_))
+        return self.index.positions(ids)
 
     def places_of(self, ids: Sequence[str]) -> list[tuple[str, str]]:
         """The community and kind of registered devices."""
         return [self.places[number] for number in self.place[self.positions(ids)].tolist()]
-
-    def located(self, other: "Fleet") -> Ints:
-        """For each own device its position in another fleet, -1 if it is not there."""
-        found = np.empty(len(self), dtype=np.int64)
-        for first in range(0, len(self), CHUNK):
-            own = self._by_hash[first : first + CHUNK]
-            found[own] = other._find(self._hashes[first : first + CHUNK], self.ids[own])
-        return found
-
-    def located_ids(self, ids: Texts) -> Ints:
-        """`positions` of ids as the column `ids` of a fleet has them."""
-        if ids.shape == self.ids.shape and bool((ids == self.ids).all()):
-            return np.arange(len(self), dtype=np.int64)
-        found = np.empty(len(ids), dtype=np.int64)
-        for first in range(0, len(ids), CHUNK):
-            some = [text.decode(errors="replace") for text in ids[first : first + CHUNK].tolist()]
-            found[first : first + CHUNK] = self.positions(some)
-        return found
-
-    def _some_ids(self, first: int) -> list[bytes]:
-        found: list[bytes] = self.ids[first : first + CHUNK].tolist()
-        return found
-
-    def _find(self, hashes: Ints, ids: Texts) -> Ints:
-        found = np.full(len(hashes), -1, dtype=np.int64)
-        if not len(self):
-            return found
-        asked = np.arange(len(hashes))
-        place = np.searchsorted(self._hashes, hashes)
-        while len(asked):
-            here: Flags = place < len(self)
-            asked, place = asked[here], place[here]
-            here = self._hashes[place] == hashes[asked]
-            asked, place = asked[here], place[here]
-            candidate = self._by_hash[place]
-            same: Flags = self.ids[candidate] == ids[asked]
-            found[asked[same]] = candidate[same]
-            # Two ids may share a hash: the next may be the one.
-            asked, place = asked[~same], place[~same] + 1
-        return found
 
 
 def _rows(

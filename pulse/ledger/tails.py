@@ -116,10 +116,10 @@ class Tails:
 
     def packed(self, fleet: Fleet) -> Iterator[memoryview]:
         """Everything as pieces of bytes, good until the columns change; `fleet` has their devices."""
-        yield memoryview(_HEAD.pack(_MAGIC, _VERSION, len(fleet), fleet.ids.itemsize))
+        yield memoryview(_HEAD.pack(_MAGIC, _VERSION, len(fleet), fleet.index.ids.itemsize))
         for name in _KEPT:
             yield self.columns[name].view(np.uint8).data
-        yield fleet.ids.view(np.uint8).data
+        yield fleet.index.ids.view(np.uint8).data
 
     def unpack(self, packed: memoryview, fleet: Fleet) -> None:
         """Take over what `packed` gave, joined, for the devices that are in `fleet`.
@@ -133,7 +133,7 @@ class Tails:
             kept[name] = np.frombuffer(packed, dtype=kind, count=head.devices, offset=at)
             at += kept[name].nbytes
         ids = np.frombuffer(packed, dtype=f"S{head.id_bytes}", count=head.devices, offset=at)
-        here = fleet.located_ids(ids)
+        here = fleet.index.located_ids(ids)
         there = np.flatnonzero(here >= 0)
         for name, column in kept.items():
             self.columns[name][here[there]] = column[there]

@@ -62,8 +62,9 @@ def _copy_rows(connection: Connection, table: str, own: str, models: int, count:
     columns = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")]
     copied = ", ".join("printf('dev-%07d', n)" if column == own else column for column in columns)
     connection.exec_driver_sql(
-        f"WITH RECURSIVE number(n) AS (SELECT {models} UNION ALL SELECT n + 1 FROM number WHERE n + 1 < {count})"
-        f" INSERT INTO {table} ({', '.join(columns)}) SELECT {copied} FROM number JOIN {table}"
+        f"WITH RECURSIVE number(n) AS (SELECT {models} UNION ALL SELECT n + 1 FROM number"
+        f" WHERE n + 1 < {count}) INSERT INTO {table} ({', '.join(columns)})"
+        f" SELECT {copied} FROM number JOIN {table}"
         f" ON {own} = printf('dev-%07d', n % {models}) WHERE n < {count}"
     )
 
@@ -119,7 +120,9 @@ def settle(station: Station, times: Ints) -> None:
         ]:
             connection.exec_driver_sql("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         coverage.set_start(connection, 0)
-        coverage.set_watermark(connection, Watermark(now_us, listening=True, written_us=now_us, session="bench"))
+        coverage.set_watermark(
+            connection, Watermark(now_us, listening=True, written_us=now_us, session="bench")
+        )
         recovery.write_proof(connection, Proof(now_us, None))
     with contextlib.closing(Spool(station.settings.data_dir / "spool.db", clock)) as spool:
         spool.save_snapshot(recovery.saved(engine, now_us), spool.last_seq())
@@ -128,5 +131,3 @@ def settle(station: Station, times: Ints) -> None:
 def installation(folder: Path, url: str) -> Station:
     """Without devices yet."""
     return Station(folder, url, timeout_s=float(TIMEOUT_S))
-
-

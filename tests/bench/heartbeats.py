@@ -1,7 +1,8 @@
-"""Heartbeats at a steady rate, in a process of its own: `python -m tests.bench.heartbeats PORT COUNT RATE SECONDS`.
+"""Heartbeats at a steady rate, in a process of its own.
 
-One connection speaks for all devices, with ready-made packets of QoS 1; the broker's acknowledgements are read
-and counted. Prints one JSON line: what was sent and acknowledged, and by how much it fell behind.
+`python -m tests.bench.heartbeats PORT FIRST COUNT RATE SECONDS`: one connection speaks for all devices from
+number FIRST on, with ready-made packets of QoS 1; the broker's acknowledgements are read and counted. Prints
+one JSON line: what was sent and acknowledged, and by how much it fell behind.
 """
 
 import json
@@ -48,9 +49,9 @@ def run(port: int, first: int, count: int, rate: int, seconds: float) -> dict[st
     sent = answered = 0
     latest = 0.0
     waiting = memoryview(b"")
-    while (passed := time.monotonic() - begin) < seconds or len(waiting):
+    while (passed := time.monotonic() - begin) < seconds or waiting:
         due = int(min(passed, seconds) * rate)
-        if not len(waiting) and due > sent:
+        if not waiting and due > sent:
             until = min(due, sent + rate // 10)
             latest = max(latest, passed - sent / rate)
             now_ms = time.time_ns() // 1_000_000
@@ -61,11 +62,11 @@ def run(port: int, first: int, count: int, rate: int, seconds: float) -> dict[st
                 )
             )
             sent = until
-        selector.modify(peer, selectors.EVENT_READ | (selectors.EVENT_WRITE if len(waiting) else 0))
+        selector.modify(peer, selectors.EVENT_READ | (selectors.EVENT_WRITE if waiting else 0))
         for _, mask in selector.select(TURN_S):
             if mask & selectors.EVENT_READ:
                 answered += len(peer.recv(1 << 20))
-            if mask & selectors.EVENT_WRITE and len(waiting):
+            if mask & selectors.EVENT_WRITE and waiting:
                 waiting = waiting[peer.send(waiting) :]
     peer.setblocking(True)
     peer.settimeout(10)

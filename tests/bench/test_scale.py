@@ -55,7 +55,8 @@ def the_ledger(count: int) -> dict[str, float]:
     """Milliseconds and microseconds of an engine's steps."""
     second = SECOND_US
     devices = (
-        Device(city.name(n), *city.place(n), (Terms(-(1 << 62), TIMEOUT_S * second),), 0) for n in range(count)
+        Device(city.name(n), *city.place(n), (Terms(-(1 << 62), TIMEOUT_S * second),), 0)
+        for n in range(count)
     )
     fleet = Fleet(devices)
     engine = city.engine_of(fleet, 0)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse.ledger import fleet as module
+from pulse.ledger import fleet as fleet_module
+from pulse.ledger import index as index_module
 from pulse.ledger.columns import Ints
 from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import EVER, Device, State, Terms
@@ -45,7 +46,8 @@ def test_every_device_is_found_by_its_id_and_nobody_else(listed: list[Device], o
 def test_ids_that_share_a_hash_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, one_hash: Callable[[str], int]
 ) -> None:
-    monkeypatch.setattr(module, "hash", one_hash, raising=False)
+    for module in (fleet_module, index_module):
+        monkeypatch.setattr(module, "hash", one_hash, raising=False)
     ids = ["a", "b", "cc", "dd", "ee"]
     fleet = Fleet(Device(device, "", "", (Terms(EVER, 1),), EVER) for device in ids)
     assert fleet.positions([*reversed(ids), "x", "yy", ""]).tolist() == [4, 3, 2, 1, 0, -1, -1, -1]
@@ -55,18 +57,19 @@ def test_ids_that_share_a_hash_are_told_apart(
 def test_devices_of_one_fleet_are_located_in_another(listed: list[Device], others: list[Device]) -> None:
     fleet, other = Fleet(listed), Fleet(others)
     expected = other.positions([device.id for device in listed]).tolist()
-    assert fleet.located(other).tolist() == expected
-    assert other.located_ids(fleet.ids).tolist() == expected
-    assert fleet.located_ids(fleet.ids).tolist() == list(range(len(listed)))
+    assert fleet.index.located(other.index).tolist() == expected
+    assert other.index.located_ids(fleet.index.ids).tolist() == expected
+    assert fleet.index.located_ids(fleet.index.ids).tolist() == list(range(len(listed)))
 
 
 def test_more_devices_than_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 4)
+    for module in (fleet_module, index_module):
+        monkeypatch.setattr(module, "CHUNK", 4)
     listed = [Device(f"d{n}", "", "", (Terms(EVER, n),), EVER, retired=n) for n in range(11)]
     fleet, backwards = Fleet(listed), Fleet(reversed(listed))
     assert [fleet[device] for device in fleet] == listed
-    assert fleet.located(backwards).tolist() == list(range(10, -1, -1))
-    assert backwards.located_ids(fleet.ids).tolist() == list(range(10, -1, -1))
+    assert fleet.index.located(backwards.index).tolist() == list(range(10, -1, -1))
+    assert backwards.index.located_ids(fleet.index.ids).tolist() == list(range(10, -1, -1))
 
 
 @given(fleets(), st.data())
@@ -121,5 +124,5 @@ def test_a_fleet_without_devices_knows_nobody() -> None:
     fleet = Fleet()
     assert len(fleet) == 0
     assert fleet.positions(["d0"]).tolist() == [-1]
-    assert fleet.located(Fleet()).tolist() == []
+    assert fleet.index.located(Fleet().index).tolist() == []
     assert "" not in fleet

@@ -73,6 +73,12 @@ def devices(
     return [_device(row) for row in connection.execute(query)]
 
 
+def distrusted(connection: Connection) -> list[str]:
+    """The devices whose clocks nobody trusts."""
+    own = tables.devices.c
+    return list(connection.scalars(select(own.id).where(own.clock_untrusted).order_by(own.id)))
+
+
 def device(connection: Connection, device_id: str) -> DeviceRecord | None:
     """One device, None when it is not registered."""
     row = connection.execute(select(tables.devices).where(tables.devices.c.id == device_id)).one_or_none()
