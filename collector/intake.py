@@ -37,8 +37,6 @@ PROBE_EVERY_S = 1.0
 ENOUGH_UNACKNOWLEDGED = 16
 """Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
 
-MOST_JUDGED = 131_072
-
 _DROPPED = DROPPED_TOPIC.encode()
 _UPTIME = UPTIME_TOPIC.encode()
 
@@ -53,11 +51,11 @@ class Told(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """What the registry says of an origin. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
+    """What the registry says of origins. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
 
-    wrong: bool
-    registered: bool
-    distrusted: bool
+    wrong: Flags
+    registered: Flags
+    distrusted: Flags
 
 
 class _Pending:
@@ -106,7 +104,6 @@ class Intake:
         self._clock = clock
         self._redeliveries = Redeliveries()
         self._many = Many(settings.max_payload_bytes)
-        self._judged: tuple[Fleet, dict[Origin, _Judged]] = (self.registry, {})
         self._pending = _Pending()
         self._own_topics = frozenset((_DROPPED, _UPTIME))
         self._nonce = secrets.token_hex(8)
@@ -282,12 +279,12 @@ class Intake:
             positions = np.append(positions, where)
             columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
             positions = np.sort(positions)
-        judged = self._judge(columns)
-        wrong = np.array([one.wrong for one in judged], dtype=bool)
+        fleet = self.registry
+        wrong = _judged(columns.origins, fleet).wrong
         if wrong.any():
             misplaced = wrong[columns.origin]
             for at in positions[misplaced].tolist():
-                device = self.registry[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
+                device = fleet[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
                 self._quarantine(
                     part.one(at), "wrong_place", f"registered in {device.community} as {device.kind}"
                 )
@@ -330,16 +327,6 @@ class Intake:
             max_bytes=self._settings.max_payload_bytes,
         )
 
-    def _judge(self, messages: MessageColumns) -> list["_Judged"]:
-        """What the registry says of the origins of messages, remembered while it does not change."""
-        registry, judged = self._judged
-        if registry is not self.registry or len(judged) > MOST_JUDGED:
-            registry, judged = self._judged = (self.registry, {})
-        fresh = [origin for origin in messages.origins if origin not in judged]
-        if fresh:
-            judged.update(zip(fresh, _judged(fresh, registry), strict=True))
-        return [judged[origin] for origin in messages.origins]
-
     def _keep(self, messages: MessageColumns) -> None:
         """Take in what is new."""
         pending = self._pending
@@ -360,12 +347,12 @@ class Intake:
         asked: Flags = messages.queued & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
         if not asked.any():
             return asked
-        judged = self._judge(messages)
-        asked &= np.array([one.registered for one in judged], dtype=bool)[messages.origin]
+        judged = _judged(messages.origins, self.registry)
+        asked &= judged.registered[messages.origin]
         early = messages.observed - self._backlog_us <= messages.measured
         believable = messages.dated() & early & (messages.measured <= messages.observed)
         doubtful: Flags = asked & ~believable
-        distrusted = np.array([one.distrusted for one in judged], dtype=bool)[messages.origin]
+        distrusted = judged.distrusted[messages.origin]
         for at in np.flatnonzero(asked & believable & distrusted).tolist():
             # Whether the clock was trusted then depends on the time.
             doubtful[at] = self._is_doubtful(messages[at])
@@ -503,19 +490,15 @@ class Intake:
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
 
 
-def _judged(origins: Sequence[Origin], fleet: Fleet) -> list[_Judged]:
+def _judged(origins: Sequence[Origin], fleet: Fleet) -> _Judged:
+    """What the registry says of each origin; nothing is remembered, as a large fleet would take too much."""
     where = fleet.positions([origin.device for origin in origins])
-    registered = where >= 0
-    distrusted = np.zeros(len(where), dtype=bool)
+    registered: Flags = where >= 0
+    said = fleet.place_numbers([(origin.community, origin.kind) for origin in origins])
+    wrong, distrusted = np.zeros(len(where), dtype=bool), np.zeros(len(where), dtype=bool)
+    wrong[registered] = fleet.place[where[registered]] != said[registered]
     distrusted[registered] = fleet.terms.may_be_distrusted(where[registered])
-    return [
-        _Judged(
-            position >= 0 and fleet.places[fleet.place[position]] != (origin.community, origin.kind),
-            registered=position >= 0,
-            distrusted=doubt,
-        )
-        for origin, position, doubt in zip(origins, where.tolist(), distrusted.tolist(), strict=True)
-    ]
+    return _Judged(wrong, registered, distrusted)
 
 
 def _shown(topic: bytes) -> str:

@@ -5,6 +5,7 @@ writes each step in one transaction together with the watermark that covers it. 
 does not take is tried again until it does; meanwhile the spool grows and nothing is lost.
 """
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -44,6 +45,7 @@ log = logs.get(__name__)
 STEP_MESSAGES = 20_000
 WATERMARK_S = 1.0
 REGISTRY_S = 1.0
+TRIM_S = 10.0
 SNAPSHOT_S = 10.0
 SNAPSHOT_BYTES_PER_S = 2_000_000
 SNAPSHOT_SHARE = 0.02
@@ -99,7 +101,9 @@ class Keeper:
         """Whether the database says that its ledger is written from this spool."""
         self._blind_counted_us: int | None = None
         self._reader = BooksReader(db, settings)
-        self._due = dict.fromkeys(("watermark", "spool", "registry", "snapshot", "indicator", "repeat"), 0.0)
+        self._due = dict.fromkeys(
+            ("watermark", "spool", "registry", "trim", "snapshot", "indicator", "repeat"), 0.0
+        )
 
     # -- starting ------------------------------------------------------------------------------------
 
@@ -383,6 +387,11 @@ class Keeper:
         if now_s >= self._due["repeat"]:
             self._due["repeat"] = now_s + REPEAT_S
             self._publish_indicator(self._engine.counts(), self._through_us)
+        if now_s >= self._due["trim"]:
+            self._due["trim"] = now_s + TRIM_S
+            with contextlib.suppress(StoreUnavailable):
+                # The disk that refuses this refuses the next batch too, and that is told.
+                self._trim()
         if now_s >= self._due["snapshot"]:
             size = self._save_snapshot()
             ended_s = self._clock.monotonic_s()
@@ -400,12 +409,16 @@ class Keeper:
             return 0
         try:
             size = self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)
-            # While a backlog is being drained its messages stay, so that a crash forgets no doubt of it.
-            self._spool.trim(self._clock.now_us() - KEEP_SPOOLED_US if self._listening else 0)
+            self._trim()
         except StoreUnavailable as error:
             log.warning("snapshot_not_saved", error=str(error))
             return 0
         return size
+
+    def _trim(self) -> None:
+        """Let go of what is covered, and note how far the telemetry store has come."""
+        # While a backlog is being drained its messages stay, so that a crash forgets no doubt of it.
+        self._spool.trim(self._clock.now_us() - KEEP_SPOOLED_US if self._listening else 0)
 
     def _changed_registry(self) -> Books | None:
         """The books once they have changed; deadlines go on while they are read."""

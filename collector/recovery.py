@@ -17,6 +17,7 @@ from pulse.ledger.evidence import Heard, Piece, pieces
 from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import FOREVER, Blind, Device, Evidence, Maintenance, Run
 from pulse.ledger.tail import Tail
+from pulse.limits import without_cycle_search
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
@@ -53,9 +54,11 @@ _THROUGH = struct.Struct("<q")
 def read_books(connection: Connection, settings: Settings) -> Books:
     """Everything the engine is told of the world."""
     mark = coverage.watermark(connection)
+    with without_cycle_search():
+        fleet = registry.ledger_fleet(connection, default_timeout_s=settings.default_timeout_s)
     return Books(
         registry.version(connection),
-        registry.ledger_fleet(connection, default_timeout_s=settings.default_timeout_s),
+        fleet,
         maintenance.entries(connection),
         coverage.start_us(connection),
         [blind for _, blind in coverage.entries(connection)],

@@ -32,11 +32,15 @@ def test_every_device_is_found_by_its_id_and_nobody_else(listed: list[Device], o
     expected = {device.id: device for device in listed}
     assert list(fleet) == list(expected)
     assert dict(fleet) == expected
+    assert list(fleet.devices()) == listed
     asked = [*expected, *others]
     order = {device: position for position, device in enumerate(expected)}
     assert fleet.positions(asked).tolist() == [order.get(device, -1) for device in asked]
     assert [device in fleet for device in others] == [device in expected for device in others]
     assert fleet.places_of(list(expected)) == [(d.community, d.kind) for d in listed]
+    numbers = fleet.place_numbers([(d.community, d.kind) for d in listed] + [("nowhere", "")]).tolist()
+    assert [fleet.places[number] for number in numbers[:-1]] == [(d.community, d.kind) for d in listed]
+    assert numbers[-1] == -1
     for stranger in set(others) - set(expected):
         with pytest.raises(KeyError):
             fleet[stranger]

@@ -1,5 +1,7 @@
 """Numbers of devices beside the file say what a dictionary would."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,9 +19,9 @@ names = st.sampled_from([f"d{n}" for n in range(30)])
 def test_each_name_is_asked_for_once(recent: int, asked: list[list[str]]) -> None:
     file: dict[str, int] = {}
 
-    def ask(name: str) -> int:
-        assert name not in file
-        return file.setdefault(name, 7 * len(file))
+    def ask(unknown: Sequence[str]) -> dict[str, int]:
+        assert not set(unknown) & set(file)
+        return {name: file.setdefault(name, 7 * len(file)) for name in unknown}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "RECENT", recent)

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, and_, exists, func, select
 
 from pulse.clock import SECOND_US
 from pulse.errors import BadInput
-from pulse.ledger.fleet import Fleet
+from pulse.ledger.fleet import DeviceColumns, Fleet
 from pulse.ledger.model import EVER, FOREVER, Device
 from pulse.registry.model import (
     Changes,
@@ -176,15 +176,15 @@ def version(connection: Connection) -> int:
 
 def ledger_devices(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> list[Device]:
     """Every device as the ledger needs it, by id: policies resolved into terms, not commissioned is never."""
-    return list(_each_ledger_device(connection, default_timeout_s))
+    return list(ledger_fleet(connection, default_timeout_s=default_timeout_s).devices())
 
 
 def ledger_fleet(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> Fleet:
     """The same in columns, without ever holding all rows."""
-    return Fleet(_each_ledger_device(connection, default_timeout_s))
+    return Fleet(_ledger_columns(connection, default_timeout_s))
 
 
-def _each_ledger_device(connection: Connection, default_timeout_s: float) -> Iterator[Device]:
+def _ledger_columns(connection: Connection, default_timeout_s: float) -> Iterator[DeviceColumns]:
     resolver = terms.Resolver(connection, round(default_timeout_s * SECOND_US))
     device, said = tables.devices.c, tables.policies.c
     query = (
@@ -212,19 +212,42 @@ def _each_ledger_device(connection: Connection, default_timeout_s: float) -> Ite
         .order_by(device.id, said.since_us)
         .execution_options(yield_per=_ROWS)
     )
-    for facts, rows in groupby(connection.execute(query), key=lambda row: tuple(row[:7])):
-        own = tuple(tuple(row[7:]) for row in rows if row[7] is not None)
-        name, community, kind, commissioned, retired, commissioned_recorded, retired_recorded = facts
-        yield Device(
-            name,
-            community,
-            kind,
-            resolver.terms(own),
-            FOREVER if commissioned is None else commissioned,
-            retired,
-            EVER if commissioned_recorded is None else commissioned_recorded,
-            EVER if retired_recorded is None else retired_recorded,
-        )
+    held: list[Row[Any]] = []
+    for some in connection.execute(query).partitions():
+        # What follows may go on with the versions of the last device.
+        rows = [*held, *some]
+        begin = next((at for at in range(len(rows), 0, -1) if rows[at - 1].id != rows[-1].id), 0)
+        held = rows[begin:]
+        if begin:
+            yield _as_columns(rows[:begin], resolver)
+    if held:
+        yield _as_columns(held, resolver)
+
+
+def _as_columns(rows: Sequence[Row[Any]], resolver: terms.Resolver) -> DeviceColumns:
+    """Devices from their rows, one for each version of what was agreed with a device."""
+    columns = list(zip(*rows, strict=True))
+    ids, versions = columns[0], list(zip(*columns[7:], strict=True))
+    first = [at for at in range(len(ids)) if not at or ids[at] != ids[at - 1]]
+    said = [
+        tuple(version for version in versions[begin:end] if version[0] is not None)
+        for begin, end in pairwise([*first, len(ids)])
+    ]
+
+    def own(column: int, absent: object) -> list[Any]:
+        values = columns[column]
+        return [absent if values[at] is None else values[at] for at in first]
+
+    return DeviceColumns(
+        own(0, ""),
+        own(1, ""),
+        own(2, ""),
+        [resolver.terms(one) for one in said],
+        own(3, FOREVER),
+        own(4, FOREVER),
+        own(5, EVER),
+        own(6, EVER),
+    )
 
 
 def discover(connection: Connection, device: str, community: str, kind: str, observed_us: int) -> None:

@@ -1,6 +1,6 @@
 """What is remembered of each device beside the file: its number there, and the last hour it was heard in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,17 @@ class Numbers:
         self._numbers: Ints = np.empty(0, dtype=np.int64)
         self._last_hour: NDArray[np.int32] = np.empty(0, dtype=np.int32)
 
-    def of(self, names: Sequence[str], ask: Callable[[str], int]) -> Ints:
-        """The number of each name; `ask` is asked for those that nobody knows yet."""
+    def of(self, names: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, int]]) -> Ints:
+        """The number of each name; `ask` is asked once for those that nobody knows yet."""
         found = np.full(len(names), -1, dtype=np.int64)
         if len(self._index):
             place = self._index.positions(names)
             found[place >= 0] = self._numbers[place[place >= 0]]
-        for at in np.flatnonzero(found < 0).tolist():
-            number = self._recent.get(names[at])
-            if number is None:
-                number = self._recent[names[at]] = ask(names[at])
-            found[at] = number
+        rest = np.flatnonzero(found < 0).tolist()
+        unknown = {names[at] for at in rest if names[at] not in self._recent}
+        if unknown:
+            self._recent.update(ask(sorted(unknown)))
+        found[rest] = [self._recent[names[at]] for at in rest]
         if len(self._recent) > RECENT:
             self._settle()
         return found

@@ -71,7 +71,7 @@ class SqliteTelemetryStore:
         self._devices.note_hours(hours)
 
     def _numbers_of(self, connection: sqlite3.Connection, names: Sequence[str]) -> Ints:
-        return self._devices.of(names, lambda name: queries.device_number(connection, name))
+        return self._devices.of(names, lambda unknown: queries.device_numbers(connection, unknown))
 
     def _origin(self, connection: sqlite3.Connection, place: tuple[str, str]) -> int:
         origin = self._origins.get(place)
