@@ -5,7 +5,7 @@ It also asks the canary, drives the coverage machine, and tells the ledger's thr
 
 import queue
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,8 @@ from pulse.batches import Flags, MessageColumns, Origin, columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, Clock
 from pulse.errors import Refused, StoreUnavailable
 from pulse.ledger.evidence import is_trusted
-from pulse.ledger.model import Blind, Device, Evidence
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import Blind, Evidence
 from pulse.messages import MAX_QUARANTINED_BYTES, Message, Quarantined
 from pulse.settings import Settings
 
@@ -94,7 +95,7 @@ class Intake:
         self.told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self.stalled: tuple[int, str] | None = None
         """Since when nothing is acknowledged, and why; any thread may look."""
-        self.registry: Mapping[str, Device] = {}
+        self.registry = Fleet()
         interval_s = settings.canary_interval_s
         self._interval_s = interval_s
         self._patience_s = max(2 * interval_s, LEAST_PATIENCE_S)
@@ -105,7 +106,7 @@ class Intake:
         self._clock = clock
         self._redeliveries = Redeliveries()
         self._many = Many(settings.max_payload_bytes)
-        self._judged: tuple[Mapping[str, Device], dict[Origin, _Judged]] = ({}, {})
+        self._judged: tuple[Fleet, dict[Origin, _Judged]] = (self.registry, {})
         self._pending = _Pending()
         self._own_topics = frozenset((_DROPPED, _UPTIME))
         self._nonce = secrets.token_hex(8)
@@ -121,14 +122,14 @@ class Intake:
 
     # -- before the link runs ------------------------------------------------------------------------
 
-    def remember(self, messages: Iterable[Message], still_open: Blind | None) -> None:
+    def remember(self, messages: MessageColumns, still_open: Blind | None) -> None:
         """Take up what an earlier process received last: redeliveries, and doubts of a gap still open."""
-        for message in messages:
-            if not message.retained:
-                self._redeliveries.remember(message)
-            in_gap = still_open is not None and message.observed_us >= still_open.recorded
-            if in_gap and self._is_doubtful(message):
-                self.coverage.doubted(message.device)
+        self._redeliveries.remember_many(messages)
+        if still_open is None:
+            return
+        doubtful = self._doubtful(messages) & (messages.observed >= still_open.recorded)
+        for number in np.unique(messages.origin[doubtful]).tolist():
+            self.coverage.doubted(messages.origins[number].device)
 
     def begin(
         self,
@@ -334,13 +335,10 @@ class Intake:
         registry, judged = self._judged
         if registry is not self.registry or len(judged) > MOST_JUDGED:
             registry, judged = self._judged = (self.registry, {})
-        found = []
-        for origin in messages.origins:
-            one = judged.get(origin)
-            if one is None:
-                one = judged[origin] = _judged(origin, registry.get(origin.device))
-            found.append(one)
-        return found
+        fresh = [origin for origin in messages.origins if origin not in judged]
+        if fresh:
+            judged.update(zip(fresh, _judged(fresh, registry), strict=True))
+        return [judged[origin] for origin in messages.origins]
 
     def _keep(self, messages: MessageColumns) -> None:
         """Take in what is new."""
@@ -505,14 +503,19 @@ class Intake:
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
 
 
-def _judged(origin: Origin, device: Device | None) -> _Judged:
-    if device is None:
-        return _Judged(wrong=False, registered=False, distrusted=False)
-    return _Judged(
-        (device.community, device.kind) != (origin.community, origin.kind),
-        registered=True,
-        distrusted=any(terms.clock_untrusted for terms in device.terms),
-    )
+def _judged(origins: Sequence[Origin], fleet: Fleet) -> list[_Judged]:
+    where = fleet.positions([origin.device for origin in origins])
+    registered = where >= 0
+    distrusted = np.zeros(len(where), dtype=bool)
+    distrusted[registered] = fleet.terms.may_be_distrusted(where[registered])
+    return [
+        _Judged(
+            position >= 0 and fleet.places[fleet.place[position]] != (origin.community, origin.kind),
+            registered=position >= 0,
+            distrusted=doubt,
+        )
+        for origin, position, doubt in zip(origins, where.tolist(), distrusted.tolist(), strict=True)
+    ]
 
 
 def _shown(topic: bytes) -> str:

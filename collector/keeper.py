@@ -10,10 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-import numpy as np
-
 from collector import metrics, recovery
-from collector.archive import Archive
+from collector.archive import WINDOW_MESSAGES, Archive
 from collector.coverage import Record
 from collector.flow import Flow
 from collector.intake import Intake, Told
@@ -21,6 +19,7 @@ from collector.lease import Lease, LeaseLost
 from collector.publisher import REPEAT_S, Publisher
 from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
 from collector.recovery import Books
+from collector.redeliveries import REMEMBERED
 from collector.spool import Batch, Spool
 from collector.steady import SteadyClock
 from pulse import logs
@@ -28,7 +27,7 @@ from pulse.batches import columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, to_iso
 from pulse.errors import PulseError, StoreUnavailable
 from pulse.ledger.engine import Engine
-from pulse.ledger.model import Blind, Device
+from pulse.ledger.model import Blind
 from pulse.ledger.outcome import Outcome
 from pulse.messages import Message
 from pulse.settings import Settings
@@ -44,6 +43,9 @@ STEP_MESSAGES = 20_000
 WATERMARK_S = 1.0
 REGISTRY_S = 1.0
 SNAPSHOT_S = 10.0
+SNAPSHOT_BYTES_PER_S = 2_000_000
+SNAPSHOT_SHARE = 0.02
+"""Of the time at most: a large fleet's snapshots come less often, and a restart applies more messages."""
 INDICATOR_S = 0.5
 DISCOVERED_AGAIN_US = MINUTE_US
 KEEP_SPOOLED_US = 30 * SECOND_US
@@ -82,7 +84,6 @@ class Keeper:
         self._lease = lease
         self._engine: Engine
         self._books: Books
-        self._devices: dict[str, Device] = {}
         self._applied = 0
         self._through_us = 0
         self._listening = False
@@ -117,7 +118,7 @@ class Keeper:
     def _recover(self) -> None:
         with self._db.read() as connection:
             self._books = recovery.read_books(connection, self._settings)
-            self._take_registry()
+            self._intake.registry = self._books.fleet
             # A snapshot beside which another collector has gone on writing is of the past.
             self._own_spool = recovery.is_own(connection, self._spool.identity())
             snapshot = self._spool.load_snapshot() if self._own_spool else None
@@ -133,7 +134,7 @@ class Keeper:
         self._begin_archive()
         log.info(
             "ledger_restored",
-            devices=len(self._books.devices),
+            devices=len(self._books.fleet),
             from_snapshot=found is not None,
             through=to_iso(self._through_us),
         )
@@ -142,16 +143,15 @@ class Keeper:
         """Fill the window with what is applied and still in the spool."""
         recent = [
             batch
-            for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES)
+            for batch in self._spool.read_after(
+                self._spool.seq_before_newest(WINDOW_MESSAGES), limit=RECENT_BATCHES
+            )
             if batch.seq <= self._applied
         ]
         received = (int(batch.messages.observed.min()) for batch in recent if len(batch.messages))
         self._archive.begin(min(received, default=self._through_us), self._applied)
         for batch in recent:
             self._archive.remember(batch.messages)
-
-    def _recent_seq(self) -> int:
-        return max(0, self._spool.last_seq() - RECENT_BATCHES)
 
     def _hand_over(self) -> None:
         """Give the intake what the last process knew of coverage and of the messages received last."""
@@ -168,8 +168,13 @@ class Keeper:
                 consequence="times run ahead of the host's clock until it has caught up",
             )
         self._intake.begin(books.start_us, proved_us, still_open, dropped, own_spool=self._own_spool)
-        for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES):
-            self._intake.remember(batch.messages, still_open)
+        # Of a gap every doubt counts, however long ago it arose.
+        earliest = max(0, self._spool.last_seq() - RECENT_BATCHES)
+        begin = self._spool.seq_before_newest(REMEMBERED) if still_open is None else earliest
+        while batches := self._spool.read_after(begin, limit=16):
+            for batch in batches:
+                self._intake.remember(batch.messages, still_open)
+            begin = batches[-1].seq
 
     def state_of(self, device: str) -> str | None:
         """The slug of a device's state as the ledger has it now; for the keeper's own thread."""
@@ -180,7 +185,7 @@ class Keeper:
 
     def run(self, stop: threading.Event) -> None:
         """Follow the intake until `stop` is set and nothing is left to do. Raises `LeaseLost`."""
-        if len(self._devices) <= MOST_PUBLISHED_AT_START:
+        if len(self._books.fleet) <= MOST_PUBLISHED_AT_START:
             self._publish_all()
         while True:
             self._collect(0.2)
@@ -286,7 +291,7 @@ class Keeper:
         """Let the engine take the messages; those that need a store that does not answer wait."""
         fresh = joined([batch.messages for batch in batches])
         messages = joined([self._postponed, fresh])
-        answered = self._archive.can_answer(self._devices, messages)
+        answered = self._archive.can_answer(self._books.fleet, messages)
         ready, waiting = (
             (messages, columns_of(()))
             if answered.all()
@@ -300,7 +305,7 @@ class Keeper:
         outcome = self._engine.apply(ready, now_us)
         self._archive.remember(ready)
         self._postponed = waiting
-        strange = np.array([origin.device not in self._devices for origin in fresh.origins], dtype=bool)
+        strange = self._books.fleet.positions([origin.device for origin in fresh.origins]) < 0
         strangers = fresh.take(strange[fresh.origin]) if strange.any() else columns_of(())
         metrics.UNREGISTERED.inc(len(strangers))
         return Step(
@@ -338,7 +343,7 @@ class Keeper:
             self._lease.renew(connection)
             if not self._noted:
                 recovery.write_own(connection, self._spool.identity())
-            write(connection, step, self._devices, self._books, figures, mark, at_us)
+            write(connection, step, self._books, figures, mark, at_us)
             tells = now_s >= self._due["spool"]
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
@@ -374,22 +379,28 @@ class Keeper:
             self._due["repeat"] = now_s + REPEAT_S
             self._publish_indicator(self._engine.counts(), self._through_us)
         if now_s >= self._due["snapshot"]:
-            self._due["snapshot"] = now_s + SNAPSHOT_S
-            self._save_snapshot()
+            size = self._save_snapshot()
+            ended_s = self._clock.monotonic_s()
+            self._due["snapshot"] = ended_s + max(
+                SNAPSHOT_S, size / SNAPSHOT_BYTES_PER_S, (ended_s - now_s) / SNAPSHOT_SHARE
+            )
         self._watch_clock()
         for damage in self._spool.damages():
             lost = Blind(damage.oldest_us, damage.written_us, self._through_us, cause="spool_damaged")
             self._waiting.appendleft(Told(self._applied, self._through_us, self._listening, [Record(lost)]))
 
-    def _save_snapshot(self) -> None:
+    def _save_snapshot(self) -> int:
+        """Keep what was worked out, and let go of what it covers; gives the bytes written."""
         if len(self._postponed):
-            return
+            return 0
         try:
-            self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)
+            size = self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)
             # While a backlog is being drained its messages stay, so that a crash forgets no doubt of it.
             self._spool.trim(self._clock.now_us() - KEEP_SPOOLED_US if self._listening else 0)
         except StoreUnavailable as error:
             log.warning("snapshot_not_saved", error=str(error))
+            return 0
+        return size
 
     def _changed_registry(self) -> Books | None:
         now_s = self._clock.monotonic_s()
@@ -400,28 +411,26 @@ class Keeper:
             if registry.version(connection) == self._books.version:
                 return None
             fresh = recovery.read_books(connection, self._settings)
-        log.info("registry_changed", devices=len(fresh.devices))
+        log.info("registry_changed", devices=len(fresh.fleet))
         return fresh
 
     def _register(self, fresh: Books, now_us: int) -> Outcome:
         """Take a changed registry; what new devices said lately counts from now on."""
-        known = self._devices
+        known = self._books.fleet
         self._books = self._books._replace(
-            version=fresh.version, devices=fresh.devices, maintenance=fresh.maintenance
+            version=fresh.version, fleet=fresh.fleet, maintenance=fresh.maintenance
         )
-        self._take_registry()
-        outcome = self._engine.set_registry(fresh.devices, fresh.maintenance, now_us)
-        said = [m for device in self._devices if device not in known for m in self._archive.recent(device)]
-        later = self._engine.apply(sorted(said, key=lambda m: m.order), now_us)
+        self._intake.registry = fresh.fleet
+        outcome = self._engine.set_registry(fresh.fleet, fresh.maintenance, now_us)
+        said = self._archive.recent_where(
+            lambda ids: (fresh.fleet.positions(ids) >= 0) & (known.positions(ids) < 0)
+        )
+        later = self._engine.apply(said, now_us)
         return Outcome(
             outcome.runs + later.runs,
             outcome.rebuilt + later.rebuilt,
             outcome.transitions + later.transitions,
         )
-
-    def _take_registry(self) -> None:
-        self._devices = {device.id: device for device in self._books.devices}
-        self._intake.registry = self._devices
 
     def _watch_clock(self) -> None:
         metrics.CLOCK_DRIFT.set(self._clock.drift_us() / SECOND_US)
@@ -449,10 +458,8 @@ class Keeper:
             self._publisher.transition(change)
 
     def _publish_all(self) -> None:
-        for device in self._devices:
-            status = self._engine.status(device)
-            if status is not None:
-                self._publisher.status(device, status)
+        for device, status in self._engine.statuses():
+            self._publisher.status(device, status)
 
     def _publish_indicator(self, figures: AllFigures, at_us: int) -> None:
         whole, by_community = summed(figures)

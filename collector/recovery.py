@@ -1,18 +1,20 @@
 """The ledger at the start of the process: from its snapshot, or from what the databases have."""
 
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
 
 from collector.archive import Archive
-from collector.spool import Snapshot
+from collector.snapshotfile import Snapshot
 from pulse import logs
 from pulse.clock import MINUTE_US, SECOND_US
 from pulse.errors import BadInput
 from pulse.ledger.engine import Engine
 from pulse.ledger.evidence import Heard, Piece, pieces
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import FOREVER, Blind, Device, Evidence, Maintenance, Run
 from pulse.ledger.tail import Tail
 from pulse.messages import Message
@@ -30,7 +32,7 @@ class Books(NamedTuple):
     """What the database says, apart from evidence."""
 
     version: int
-    devices: list[Device]
+    fleet: Fleet
     maintenance: list[Maintenance]
     start_us: int | None
     blinds: list[Blind]
@@ -45,9 +47,7 @@ class Proof(msgspec.Struct):
     dropped: int | None
 
 
-class _Saved(msgspec.Struct, array_like=True):
-    through_us: int
-    ledger: bytes
+_THROUGH = struct.Struct("<q")
 
 
 def read_books(connection: Connection, settings: Settings) -> Books:
@@ -55,7 +55,7 @@ def read_books(connection: Connection, settings: Settings) -> Books:
     mark = coverage.watermark(connection)
     return Books(
         registry.version(connection),
-        registry.ledger_devices(connection, default_timeout_s=settings.default_timeout_s),
+        registry.ledger_fleet(connection, default_timeout_s=settings.default_timeout_s),
         maintenance.entries(connection),
         coverage.start_us(connection),
         [blind for _, blind in coverage.entries(connection)],
@@ -84,9 +84,10 @@ def write_own(connection: Connection, spool: int) -> None:
     meta.put(connection, SPOOL_KEY, str(spool))
 
 
-def saved(engine: Engine, through_us: int) -> bytes:
-    """A snapshot for the spool."""
-    return msgspec.msgpack.encode(_Saved(through_us, engine.snapshot()))
+def saved(engine: Engine, through_us: int) -> Iterator[memoryview]:
+    """A snapshot for the spool, in pieces, good until the engine is used again."""
+    yield memoryview(_THROUGH.pack(through_us))
+    yield from engine.snapshot()
 
 
 def restored(
@@ -96,13 +97,13 @@ def restored(
     if snapshot is None:
         return None
     try:
-        content = msgspec.msgpack.decode(snapshot.body, type=_Saved)
-        engine = new_engine(books, archive, settings, content.through_us)
-        engine.restore(content.ledger, content.through_us)
-    except (msgspec.DecodeError, BadInput) as error:
+        (through_us,) = _THROUGH.unpack_from(snapshot.body)
+        engine = new_engine(books, archive, settings, through_us)
+        engine.restore(snapshot.body[_THROUGH.size :], through_us)
+    except (struct.error, BadInput) as error:
         log.error("snapshot_unusable", error=str(error), consequence="rebuilding from what is stored")
         return None
-    return engine, content.through_us, snapshot.seq
+    return engine, through_us, snapshot.seq
 
 
 def rebuilt(
@@ -115,7 +116,7 @@ def rebuilt(
     through_us = books.through_us or 0
     engine = new_engine(books, archive, settings, through_us)
     runs = intervals.last_runs(connection, through_us, FOREVER)
-    longest_us = max((terms.timeout for device in books.devices for terms in device.terms), default=0)
+    longest_us = max((terms.timeout for own in books.fleet.terms.lists for terms in own), default=0)
     if not runs:
         return engine, through_us
     recent: dict[str, list[Message]] = {}
@@ -123,9 +124,9 @@ def rebuilt(
     for message in store.read_messages(through_us - longest_us - MINUTE_US, FOREVER // 4):
         recent.setdefault(message.device, []).append(message)
     backlog_us = round(settings.backlog_lateness_s * SECOND_US)
-    for device in books.devices:
-        run = runs.get(device.id)
-        if run is not None:
+    for name, run in runs.items():
+        device = books.fleet.get(name)
+        if device is not None:
             evidence = _evidence(device, recent.get(device.id, ()), backlog_us)
             tail = _tail(device, run, evidence)
             engine.adopt(device.id, tail, through_us, is_open=run.end == FOREVER)
@@ -135,7 +136,7 @@ def rebuilt(
 def new_engine(books: Books, archive: Archive, settings: Settings, now_us: int) -> Engine:
     """An engine that has heard nothing."""
     return Engine(
-        books.devices,
+        books.fleet,
         archive,
         start=books.start_us,
         blinds=books.blinds,

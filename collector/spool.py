@@ -1,7 +1,8 @@
 """The durable log between the broker and everything after it: what is here may be acknowledged.
 
-One SQLite file, one row a batch. Consumers (`stored`: the telemetry store has it; `snapshot`: a snapshot
-of the ledger covers it) read in order and advance; a batch leaves once both have passed it.
+One SQLite file, one row a batch; the ledger's snapshot is a file beside it (`collector/snapshotfile`).
+Consumers (`stored`: the telemetry store has it; `snapshot`: a snapshot of the ledger covers it) read in order
+and advance; a batch leaves once both have passed it.
 
 A batch's number starts from the milliseconds of the file's birth and grows by one, so that a file that
 was lost and made anew never gives an order of reception twice.
@@ -19,7 +20,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from collector import spoolfile
+from collector import snapshotfile, spoolfile
+from collector.snapshotfile import Snapshot
 from pulse import logs
 from pulse.batches import MessageColumns, columns_of, unpacked
 from pulse.clock import Clock
@@ -65,14 +67,6 @@ class Depth(NamedTuple):
     oldest_us: int | None
 
 
-class Snapshot(NamedTuple):
-    """A ledger snapshot that covers every batch up to and with `seq`."""
-
-    seq: int
-    at_us: int
-    body: bytes
-
-
 class Damage(NamedTuple):
     """A batch whose bytes are not what was written; it is kept aside in the file's table `damaged`.
 
@@ -107,6 +101,7 @@ class Spool:
 
     def __init__(self, path: Path, clock: Clock, *, max_bytes: int = 2_000_000_000) -> None:
         self.path = path
+        self._snapshot_path = path.with_suffix(".snapshot")
         self.max_bytes = max_bytes
         self.salvaged: int | None = None
         """Batches saved out of a file that was damaged as a whole; None if the file was sound."""
@@ -213,16 +208,15 @@ class Spool:
                     self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
             return len(leaving)
 
-    def save_snapshot(self, body: bytes, seq: int) -> None:
-        """Keep the ledger's snapshot and its mark, together or not at all."""
+    def save_snapshot(self, pieces: Iterable[memoryview | bytes], seq: int) -> int:
+        """Keep the ledger's snapshot and its mark, together or not at all; gives its size in bytes.
+
+        Nobody else has to wait for it. One thread at a time.
+        """
+        size = snapshotfile.write(self._snapshot_path, self.identity(), seq, self._clock.now_us(), pieces)
         with self._lock:
-            now_us = self._clock.now_us()
-            with self._transaction():
-                self._db.execute(
-                    "INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)",
-                    (seq, now_us, _checksum(seq, 0, body), body),
-                )
             self._marks[SNAPSHOT] = seq
+        return size
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -263,15 +257,16 @@ class Spool:
 
     def load_snapshot(self) -> Snapshot | None:
         """The last snapshot, or None when there is none or its bytes are not what was written."""
-        with self._lock, spoolfile.disk(self.path):
-            row = self._db.execute("SELECT seq, at_us, checksum, body FROM snapshot").fetchone()
-        if row is None:
+        try:
+            return snapshotfile.read(self._snapshot_path, self.identity())
+        except snapshotfile.Unusable as error:
+            log.error(
+                "snapshot_damaged",
+                path=str(self._snapshot_path),
+                error=str(error),
+                consequence="rebuilding from what is stored",
+            )
             return None
-        seq, at_us, checksum, body = row
-        if _checksum(seq, 0, body) != checksum:
-            log.error("snapshot_damaged", path=str(self.path), consequence="rebuilding from what is stored")
-            return None
-        return Snapshot(seq, at_us, body)
 
     def mark(self, consumer: str) -> int:
         """The last batch that the consumer is done with; 0 before its first."""
@@ -289,6 +284,17 @@ class Spool:
         with self._lock:
             stored = self._marks[STORED]
             return next((held.seq for held in self._held if held.seq > stored), self._next)
+
+    def seq_before_newest(self, items: int) -> int:
+        """The number after which the newest batches begin that hold at most so many items; more in one do."""
+        with self._lock:
+            seq = self._next - 1
+            for held in reversed(self._held):
+                items -= held.items
+                seq = held.seq - 1
+                if items <= 0:
+                    break
+            return seq
 
     def last_seq(self) -> int:
         """The number of the newest batch ever appended."""
@@ -338,9 +344,11 @@ class Spool:
             ):
                 self._held.append(_Held(*row))
             marks = dict(self._db.execute("SELECT consumer, seq FROM mark"))
-            covered = self._db.execute("SELECT seq FROM snapshot").fetchone()
         self._bytes = sum(held.size for held in self._held)
-        self._marks |= {STORED: marks.get(STORED, 0), SNAPSHOT: covered[0] if covered else 0}
+        self._marks |= {
+            STORED: marks.get(STORED, 0),
+            SNAPSHOT: snapshotfile.covered(self._snapshot_path, self.identity()),
+        }
         self._stored_on_disk = self._marks[STORED]
         newest = self._held[-1].seq if self._held else 0
         self._next = max(newest, *self._marks.values()) + 1

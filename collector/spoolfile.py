@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from pulse.errors import Conflict, PulseError, StoreError, StoreUnavailable
 
-FORMAT = 2
-"""2: batches are columns. The tables are those of 1, and its batches can still be read."""
+FORMAT = 3
+"""2: batches are columns; those of 1 can still be read. 3: the ledger's snapshot is a file of its own."""
 """Kept as the file's `user_version`; its `application_id` tells it from every other spool."""
 
 _TABLES = """
@@ -19,12 +19,11 @@ CREATE TABLE batch (
     oldest_us INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE TABLE mark (consumer TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-CREATE TABLE snapshot (
-    one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at_us INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, body BLOB NOT NULL
-);
 CREATE TABLE damaged (seq INTEGER PRIMARY KEY, noticed_us INTEGER NOT NULL, count INTEGER, body BLOB);
 """
+
+_FROM_2 = "DROP TABLE snapshot;"
+"""A snapshot of another version cannot be used: the ledger is rebuilt from what is stored."""
 
 BatchRow = tuple[int, int, int, int, int, bytes]
 
@@ -47,8 +46,8 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit = 67108864")
         if db.execute("PRAGMA application_id").fetchone()[0] == 0:
             db.execute(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
-        if version == 1:
-            db.execute(f"PRAGMA user_version = {FORMAT}")
+        if version in (1, 2):
+            db.executescript(f"BEGIN IMMEDIATE; {_FROM_2} PRAGMA user_version = {FORMAT}; COMMIT;")
         if version == 0:
             db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
         for (verdict,) in db.execute("PRAGMA quick_check(1)"):

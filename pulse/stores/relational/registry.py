@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Table, exists, func, select
+from sqlalchemy import Connection, Row, Table, and_, exists, func, select
 
 from pulse.clock import SECOND_US
 from pulse.errors import BadInput
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import EVER, FOREVER, Device
 from pulse.registry.model import (
     Changes,
@@ -33,6 +35,8 @@ DEFAULT_TIMEOUT_S = 180.0
 
 _CHUNK = 500
 """Ids named in one query."""
+_ROWS = 10_000
+"""Rows fetched at once where all are asked for."""
 
 _Record = TypeVar("_Record", bound=tuple[Any, ...])
 _Values = dict[str, Any]
@@ -166,20 +170,55 @@ def version(connection: Connection) -> int:
 
 def ledger_devices(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> list[Device]:
     """Every device as the ledger needs it, by id: policies resolved into terms, not commissioned is never."""
+    return list(_each_ledger_device(connection, default_timeout_s))
+
+
+def ledger_fleet(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> Fleet:
+    """The same in columns, without ever holding all rows."""
+    return Fleet(_each_ledger_device(connection, default_timeout_s))
+
+
+def _each_ledger_device(connection: Connection, default_timeout_s: float) -> Iterator[Device]:
     resolver = terms.Resolver(connection, round(default_timeout_s * SECOND_US))
-    return [
-        Device(
-            row.id,
-            row.community,
-            row.kind,
-            resolver.terms(row.id),
-            FOREVER if row.commissioned_us is None else row.commissioned_us,
-            row.retired_us,
-            EVER if row.commissioned_recorded_us is None else row.commissioned_recorded_us,
-            EVER if row.retired_recorded_us is None else row.retired_recorded_us,
+    device, said = tables.devices.c, tables.policies.c
+    query = (
+        select(
+            device.id,
+            device.community,
+            device.kind,
+            device.commissioned_us,
+            device.retired_us,
+            device.commissioned_recorded_us,
+            device.retired_recorded_us,
+            said.since_us,
+            said.timeout_us,
+            said.max_lateness_us,
+            said.clock_untrusted,
+            said.community,
+            said.kind,
         )
-        for row in connection.execute(_ordered(tables.devices))
-    ]
+        .join_from(
+            tables.devices,
+            tables.policies,
+            and_(said.scope == terms.DEVICE, said.subject == device.id),
+            isouter=True,
+        )
+        .order_by(device.id, said.since_us)
+        .execution_options(yield_per=_ROWS)
+    )
+    for facts, rows in groupby(connection.execute(query), key=lambda row: tuple(row[:7])):
+        own = tuple(tuple(row[7:]) for row in rows if row[7] is not None)
+        name, community, kind, commissioned, retired, commissioned_recorded, retired_recorded = facts
+        yield Device(
+            name,
+            community,
+            kind,
+            resolver.terms(own),
+            FOREVER if commissioned is None else commissioned,
+            retired,
+            EVER if commissioned_recorded is None else commissioned_recorded,
+            EVER if retired_recorded is None else retired_recorded,
+        )
 
 
 def discover(connection: Connection, device: str, community: str, kind: str, observed_us: int) -> None:
