@@ -29,7 +29,7 @@ from pulse.batches import columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, to_iso
 from pulse.errors import PulseError, StoreUnavailable
 from pulse.ledger.engine import Engine
-from pulse.ledger.model import Blind
+from pulse.ledger.model import FOREVER, Blind
 from pulse.ledger.outcome import Outcome
 from pulse.limits import give_back_memory
 from pulse.messages import Message
@@ -128,7 +128,7 @@ class Keeper:
             self._books = recovery.read_books(connection, self._settings)
             self._intake.registry = self._books.fleet
             # A snapshot beside which another collector has gone on writing is of the past.
-            self._own_spool = recovery.is_own(connection, self._spool.identity())
+            self._own_spool = recovery.is_own(connection, self._spool)
             snapshot = self._spool.load_snapshot() if self._own_spool else None
             found = recovery.restored(snapshot, self._books, self._archive, self._settings)
             if found is None:
@@ -178,8 +178,8 @@ class Keeper:
             )
         self._intake.begin(books.start_us, proved_us, still_open, dropped, own_spool=self._own_spool)
         # Of a gap every doubt counts, however long ago it arose.
-        earliest = max(0, self._spool.last_seq() - RECENT_BATCHES)
-        begin = self._spool.seq_before_newest(REMEMBERED) if still_open is None else earliest
+        wanted = (REMEMBERED, None) if still_open is None else (FOREVER, RECENT_BATCHES)
+        begin = self._spool.seq_before_newest(*wanted)
         while batches := self._spool.read_after(begin, limit=16):
             for batch in batches:
                 self._intake.remember(batch.messages, still_open)
@@ -259,7 +259,7 @@ class Keeper:
             heard = [int(batch.messages.observed[-1]) for batch in batches if len(batch.messages)]
             now_us = max([self._through_us, *heard])
             step = self._apply(batches, now_us)
-            self._write(step, None)
+            self._write(step, None, last.seq)
             self._applied = last.seq
             self._observe(step, now_us)
         self._advance([], told)
@@ -290,7 +290,7 @@ class Keeper:
             step.add(self._register(fresh, now_us))
         step.add(self._engine.sweep(now_us))
         step.actions.extend(told.actions)
-        self._write(step, told._replace(through_us=now_us))
+        self._write(step, told._replace(through_us=now_us), told.seq)
         self._applied = max(self._applied, told.seq)
         self._through_us = now_us
         self._listening = told.listening
@@ -338,7 +338,8 @@ class Keeper:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    def _write(self, step: Step, told: Told | None) -> None:
+    def _write(self, step: Step, told: Told | None, seq: int) -> None:
+        """Write a step down, which ends with batch `seq`."""
         now_s = self._clock.monotonic_s()
         self._changed = self._changed or bool(step.transitions)
         figures = self._engine.counts() if self._changed and now_s >= self._due["indicator"] else None
@@ -351,7 +352,8 @@ class Keeper:
         with self._db.write() as connection:
             self._lease.renew(connection)
             if not self._noted:
-                recovery.write_own(connection, self._spool.identity())
+                recovery.write_own(connection, self._spool)
+            recovery.write_through(connection, seq)
             write(connection, step, self._books, figures, mark, at_us)
             tells = now_s >= self._due["spool"]
             if tells:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from collector.archive import Archive
 from collector.snapshotfile import Snapshot
+from collector.spool import SNAPSHOT, Spool
 from pulse import logs
 from pulse.clock import MINUTE_US, SECOND_US
 from pulse.errors import BadInput
@@ -27,6 +28,7 @@ log = logs.get(__name__)
 
 PROVED_KEY = "coverage_proved"
 SPOOL_KEY = "ledger_spool"
+THROUGH_KEY = "ledger_batch"
 
 
 class Books(NamedTuple):
@@ -77,14 +79,34 @@ def write_proof(connection: Connection, proof: Proof) -> None:
     meta.put(connection, PROVED_KEY, msgspec.json.encode(proof).decode())
 
 
-def is_own(connection: Connection, spool: int) -> bool:
-    """Whether the ledger in the database was last written from this spool, or nobody said from which."""
-    return meta.get(connection, SPOOL_KEY) in (None, str(spool))
+def is_own(connection: Connection, spool: Spool) -> bool:
+    """Whether the ledger in the database was last written from this spool, which still has all of that.
+
+    A spool that lost its newest batches (a disk that forgot them, an old copy put back) is like another one.
+    """
+    if meta.get(connection, SPOOL_KEY) not in (None, str(spool.identity())):
+        return False
+    through = max(int(meta.get(connection, THROUGH_KEY) or 0), spool.mark(SNAPSHOT))
+    if through > spool.last_seq():
+        log.error(
+            "spool_lost_batches",
+            path=str(spool.path),
+            known_through=through,
+            newest=spool.last_seq(),
+            consequence="the ledger goes on from the database; what was not stored yet is lost",
+        )
+        return False
+    return True
 
 
-def write_own(connection: Connection, spool: int) -> None:
+def write_own(connection: Connection, spool: Spool) -> None:
     """Note from which spool the ledger is written."""
-    meta.put(connection, SPOOL_KEY, str(spool))
+    meta.put(connection, SPOOL_KEY, str(spool.identity()))
+
+
+def write_through(connection: Connection, seq: int) -> None:
+    """Note up to which batch of that spool it is written."""
+    meta.put(connection, THROUGH_KEY, str(seq))
 
 
 def saved(engine: Engine, through_us: int) -> Iterator[memoryview]:

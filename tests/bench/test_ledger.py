@@ -19,8 +19,6 @@ from pulse.ledger.model import EVER, Blind, Device, Evidence, Run, State, Terms
 from pulse.ledger.outcome import Outcome
 from pulse.messages import Channel, Message
 
-pytestmark = pytest.mark.slow
-
 SECOND = 1_000_000
 KINDS = (
     "camera",
