@@ -5,7 +5,7 @@ It also asks the canary, drives the coverage machine, and tells the ledger's thr
 
 import queue
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,8 @@ from pulse.batches import Flags, MessageColumns, Origin, columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, Clock
 from pulse.errors import Refused, StoreUnavailable
 from pulse.ledger.evidence import is_trusted
-from pulse.ledger.model import Blind, Device, Evidence
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import Blind, Evidence
 from pulse.messages import MAX_QUARANTINED_BYTES, Message, Quarantined
 from pulse.settings import Settings
 
@@ -35,8 +36,6 @@ TELL_EVERY_S = 0.1
 PROBE_EVERY_S = 1.0
 ENOUGH_UNACKNOWLEDGED = 16
 """Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
-
-MOST_JUDGED = 131_072
 
 INSTALMENT_US = SECOND_US
 """A backlog is taken in instalments of this length; what one brings counts as received at its beginning."""
@@ -55,11 +54,11 @@ class Told(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """What the registry says of an origin. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
+    """What the registry says of origins. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
 
-    wrong: bool
-    registered: bool
-    distrusted: bool
+    wrong: Flags
+    registered: Flags
+    distrusted: Flags
 
 
 class _Pending:
@@ -97,7 +96,7 @@ class Intake:
         self.told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self.stalled: tuple[int, str] | None = None
         """Since when nothing is acknowledged, and why; any thread may look."""
-        self.registry: Mapping[str, Device] = {}
+        self.registry = Fleet()
         interval_s = settings.canary_interval_s
         self._interval_s = interval_s
         self._patience_s = max(2 * interval_s, LEAST_PATIENCE_S)
@@ -108,7 +107,6 @@ class Intake:
         self._clock = clock
         self._redeliveries = Redeliveries()
         self._many = Many(settings.max_payload_bytes)
-        self._judged: tuple[Mapping[str, Device], dict[Origin, _Judged]] = ({}, {})
         self._pending = _Pending()
         self._own_topics = frozenset((_DROPPED, _UPTIME))
         self._nonce = secrets.token_hex(8)
@@ -126,14 +124,14 @@ class Intake:
 
     # -- before the link runs ------------------------------------------------------------------------
 
-    def remember(self, messages: Iterable[Message], still_open: Blind | None) -> None:
+    def remember(self, messages: MessageColumns, still_open: Blind | None) -> None:
         """Take up what an earlier process received last: redeliveries, and doubts of a gap still open."""
-        for message in messages:
-            if not message.retained:
-                self._redeliveries.remember(message)
-            in_gap = still_open is not None and message.observed_us >= still_open.recorded
-            if in_gap and self._is_doubtful(message):
-                self.coverage.doubted(message.device)
+        self._redeliveries.remember_many(messages)
+        if still_open is None:
+            return
+        doubtful = self._doubtful(messages) & (messages.observed >= still_open.recorded)
+        for number in np.unique(messages.origin[doubtful]).tolist():
+            self.coverage.doubted(messages.origins[number].device)
 
     def begin(
         self,
@@ -286,12 +284,12 @@ class Intake:
             positions = np.append(positions, where)
             columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
             positions = np.sort(positions)
-        judged = self._judge(columns)
-        wrong = np.array([one.wrong for one in judged], dtype=bool)
+        fleet = self.registry
+        wrong = _judged(columns.origins, fleet).wrong
         if wrong.any():
             misplaced = wrong[columns.origin]
             for at in positions[misplaced].tolist():
-                device = self.registry[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
+                device = fleet[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
                 self._quarantine(
                     part.one(at), "wrong_place", f"registered in {device.community} as {device.kind}"
                 )
@@ -334,19 +332,6 @@ class Intake:
             max_bytes=self._settings.max_payload_bytes,
         )
 
-    def _judge(self, messages: MessageColumns) -> list["_Judged"]:
-        """What the registry says of the origins of messages, remembered while it does not change."""
-        registry, judged = self._judged
-        if registry is not self.registry or len(judged) > MOST_JUDGED:
-            registry, judged = self._judged = (self.registry, {})
-        found = []
-        for origin in messages.origins:
-            one = judged.get(origin)
-            if one is None:
-                one = judged[origin] = _judged(origin, registry.get(origin.device))
-            found.append(one)
-        return found
-
     def _keep(self, messages: MessageColumns) -> None:
         """Take in what is new."""
         pending = self._pending
@@ -382,12 +367,12 @@ class Intake:
         asked: Flags = messages.queued & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
         if not asked.any():
             return asked, asked
-        judged = self._judge(messages)
-        asked &= np.array([one.registered for one in judged], dtype=bool)[messages.origin]
+        judged = _judged(messages.origins, self.registry)
+        asked &= judged.registered[messages.origin]
         early = messages.observed - self._backlog_us <= messages.measured
         believable = messages.dated() & early & (messages.measured <= messages.observed)
         doubtful: Flags = asked & ~believable
-        distrusted = np.array([one.distrusted for one in judged], dtype=bool)[messages.origin]
+        distrusted = judged.distrusted[messages.origin]
         for at in np.flatnonzero(asked & believable & distrusted).tolist():
             # Whether the clock was trusted then depends on the time.
             doubtful[at] = self._is_doubtful(messages[at])
@@ -527,14 +512,15 @@ class Intake:
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
 
 
-def _judged(origin: Origin, device: Device | None) -> _Judged:
-    if device is None:
-        return _Judged(wrong=False, registered=False, distrusted=False)
-    return _Judged(
-        (device.community, device.kind) != (origin.community, origin.kind),
-        registered=True,
-        distrusted=any(terms.clock_untrusted for terms in device.terms),
-    )
+def _judged(origins: Sequence[Origin], fleet: Fleet) -> _Judged:
+    """What the registry says of each origin; nothing is remembered, as a large fleet would take too much."""
+    where = fleet.positions([origin.device for origin in origins])
+    registered: Flags = where >= 0
+    said = fleet.place_numbers([(origin.community, origin.kind) for origin in origins])
+    wrong, distrusted = np.zeros(len(where), dtype=bool), np.zeros(len(where), dtype=bool)
+    wrong[registered] = fleet.place[where[registered]] != said[registered]
+    distrusted[registered] = fleet.terms.may_be_distrusted(where[registered])
+    return _Judged(wrong, registered, distrusted)
 
 
 def _shown(topic: bytes) -> str:

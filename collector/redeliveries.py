@@ -73,6 +73,14 @@ class Redeliveries:
         self._received[message.identity] = message.observed_us
         self._forget_oldest()
 
+    def remember_many(self, messages: MessageColumns) -> None:
+        """Note messages that were received; retained copies prove nothing and are left out."""
+        own = messages.take(~messages.retained)
+        for identity in own.identity.tolist():
+            self._received.pop(identity, None)
+        self._received.update(zip(own.identity.tolist(), own.observed.tolist(), strict=True))
+        self._forget_oldest()
+
     def _forget_oldest(self) -> None:
         surplus = len(self._received) - self._remembered
         if surplus > 0:
