@@ -129,7 +129,7 @@ class Intake:
         self._redeliveries.remember_many(messages)
         if still_open is None:
             return
-        doubtful = self._doubtful(messages) & (messages.observed >= still_open.recorded)
+        doubtful = self._doubtful(messages)[0] & (messages.observed >= still_open.recorded)
         for number in np.unique(messages.origin[doubtful]).tolist():
             self.coverage.doubted(messages.origins[number].device)
 
