@@ -1,9 +1,9 @@
 """The guard that every endpoint has: which permission it asks for, or why it asks for none."""
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -23,6 +23,9 @@ WITHOUT_GUARD = frozenset({"/static", "/api/v1/openapi.json"})
 
 FORM_HEADER = "X-Pulse-Form"
 """Carries the form's token of a session where a script sends the request."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_FIELD_CHECKED: set[Callable[..., Any]] = set()
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,26 @@ def check_form(request: Request, known: Known) -> None:
     """Refuse a change that another site's page sent with our cookie.
 
     Browsers name the page's site in `Sec-Fetch-Site` and `Origin`, which scripts cannot forge; beside that
-    a change carries the form's token of its session, in a header here, in a field where `check_field` asks.
+    a change carries the form's token of its session: in a header, or in a field of a form. Only endpoints
+    that read forms (`field_checked`) look at the field; to any other, a body's type is no excuse.
     """
     if request.method in SAFE or known.present is None:
         return
     check_site(request, known)
     given = request.headers.get(FORM_HEADER)
-    if given is None and _is_form(request):
-        # The endpoint reads the body and asks `check_field`.
+    if given is None and _is_form(request) and _checks_field(request.scope["route"]):
         return
     check_field(known, given)
+
+
+def field_checked(dependency: _F) -> _F:
+    """Marks a dependency that reads the form of a request and asks `check_field` of it."""
+    _FIELD_CHECKED.add(dependency)
+    return dependency
+
+
+def _checks_field(route: object) -> bool:
+    return isinstance(route, APIRoute) and any(call in _FIELD_CHECKED for call in _calls(route.dependant))
 
 
 def check_site(request: Request, known: Known) -> None:
