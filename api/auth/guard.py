@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -23,6 +24,8 @@ WITHOUT_GUARD = frozenset({"/static", "/api/v1/openapi.json"})
 
 FORM_HEADER = "X-Pulse-Form"
 """Carries the form's token of a session where a script sends the request."""
+
+_MOST_SENT_FROM = 200
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _FIELD_CHECKED: set[Callable[..., Any]] = set()
@@ -64,6 +67,14 @@ def refusal(request: Request, known: Known, permission: Permission) -> Problem:
 
 def forbidden(request: Request, actor: Actor, subject: str, community: str | None = None) -> Problem:
     """The problem of a known actor that may not do this; written into the audit log."""
+    note_refusal(request, actor, subject, community)
+    return Problem(kinds.FORBIDDEN)
+
+
+def note_refusal(
+    request: Request, actor: Actor, subject: str, community: str | None = None, **said: str
+) -> None:
+    """Write into the audit log that a request was refused."""
     context = request.app.state.context
     with context.db.write() as connection:
         audit.append(
@@ -74,9 +85,8 @@ def forbidden(request: Request, actor: Actor, subject: str, community: str | Non
             context.clock.now_us(),
             outcome=audit.REFUSED,
             community=community,
-            after={"method": request.method, "path": request.url.path},
+            after={"method": request.method, "path": request.url.path, **said},
         )
-    return Problem(kinds.FORBIDDEN)
 
 
 def check_form(request: Request, known: Known) -> None:
@@ -92,7 +102,7 @@ def check_form(request: Request, known: Known) -> None:
     given = request.headers.get(FORM_HEADER)
     if given is None and _is_form(request) and _checks_field(request.scope["route"]):
         return
-    check_field(known, given)
+    check_field(request, known, given)
 
 
 def field_checked(dependency: _F) -> _F:
@@ -108,21 +118,30 @@ def _checks_field(route: object) -> bool:
 def check_site(request: Request, known: Known) -> None:
     """Refuse a request that a page of another site sent."""
     site = request.headers.get("sec-fetch-site")
-    if site is not None and site not in {"same-origin", "none"}:
-        raise Problem(kinds.OTHER_SITE)
     sent_from = request.headers.get("origin")
-    if sent_from is not None and sent_from != f"{known.origin.scheme}://{known.origin.host}":
-        raise Problem(kinds.OTHER_SITE)
+    if (site is not None and site not in {"same-origin", "none"}) or (
+        sent_from is not None and sent_from != f"{known.origin.scheme}://{known.origin.host}"
+    ):
+        raise _other_site(request, known)
 
 
-def check_field(known: Known, given: object) -> None:
+def check_field(request: Request, known: Known, given: object) -> None:
     """Refuse a form without the token of its session."""
     if (
         known.form is None
         or not isinstance(given, str)
         or not hmac.compare_digest(given.encode(), known.form.encode())
     ):
-        raise Problem(kinds.OTHER_SITE)
+        raise _other_site(request, known)
+
+
+def _other_site(request: Request, known: Known) -> Problem:
+    """The problem of a request that is not from a page of ours; in the log if it used somebody's session."""
+    if known.present is not None:
+        # Of the page only its site: what its address holds beside is nobody's business.
+        sent_from = urlsplit(request.headers.get("origin") or request.headers.get("referer") or "").netloc
+        note_refusal(request, known.actor, "form", sent_from=sent_from[:_MOST_SENT_FROM])
+    return Problem(kinds.OTHER_SITE)
 
 
 def _is_form(request: Request) -> bool:

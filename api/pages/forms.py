@@ -60,7 +60,7 @@ def posted(
 ) -> Fields:
     """A form of somebody who is signed in, from our own page. Raises `Problem`."""
     check_site(request, person.known)
-    check_field(person.known, fields.one(TOKEN))
+    check_field(request, person.known, fields.one(TOKEN))
     return fields
 
 

@@ -88,12 +88,14 @@ ACTIONS: Final = {
     "token.create": _("Make token"),
     "token.revoke": _("Revoke token"),
     "token.use": _("Use token"),
+    "code.use": _("Use one-time code"),
     "credentials.issue": _("Issue device credentials"),
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
     "registry.import": _("Import devices"),
     "registry.export": _("Export registry"),
     "request": _("Request"),
+    "export": _("Export devices"),
     "audit.export": _("Export audit log"),
 }
 OUTCOMES: Final = {
@@ -119,6 +121,7 @@ MEMBERS: Final = {
     "reason": _("Reason"),
     "method": _("Method"),
     "path": _("Address"),
+    "sent_from": _("Sent from"),
     "entries": _("Entries"),
     "filters": _("Filters"),
 }

@@ -14,9 +14,10 @@ from fastapi.testclient import TestClient
 from api import limits as our_limits
 from api.app import create_app
 from api.headers import HEADERS
-from api.limits import Limits, network
+from api.limits import Limits
 from pulse import settings
 from pulse.access import keys, passwords, people
+from pulse.access.network import network
 from pulse.access.roles import Role, command_line
 from pulse.errors import SettingsError
 from pulse.stores.relational import audit
