@@ -152,7 +152,7 @@ def test_a_disabled_user_is_out_at_once(crowd: Crowd, client: TestClient) -> Non
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r"])
-def test_text_that_begins_like_a_formula_stays_text_in_tables(first: str) -> None:
+def test_fault_29_text_that_begins_like_a_formula_stays_text_in_tables(first: str) -> None:
     text = csvfile.render(["name"], [{"name": f"{first}cmd()"}]).decode("utf-8-sig")
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert row["name"] == f"'{first}cmd()"

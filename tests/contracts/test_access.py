@@ -274,6 +274,25 @@ def test_a_name_that_nobody_has_is_locked_alike_and_not_written_down(db: Databas
         assert "hunter2" not in str(list(connection.execute(text("SELECT * FROM attempts"))))
 
 
+def test_a_name_that_nobody_has_takes_the_same_work(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One hash of today's parameters is worked out whoever is named; times themselves are not measured."""
+    make(db, "wang")
+    with db.write() as connection:
+        people.create(connection, CLI, "li", Role.EVALUATOR, T)
+    compared: list[str] = []
+    verify = passwords._hasher.verify
+
+    def watched(password: str, kept: str) -> bool:
+        compared.append(kept)
+        return verify(password, kept)
+
+    monkeypatch.setattr(passwords._hasher, "verify", watched)
+    for name in ("wang", "li", "nobody"):
+        assert come(db, name, "wrong") == Refused(None)
+    assert len(compared) == 3
+    assert not any(passwords.is_outdated(kept) for kept in compared)
+
+
 def test_an_address_that_tries_many_names_is_locked(db: Database) -> None:
     make(db, "wang")
     for number in range(21):
