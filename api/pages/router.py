@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from api.auth.guard import Allowed
+from api.auth.unseen import note_unseen
 from api.context import Context
 from api.listing import Filters
 from api.pages.board import Boards
@@ -93,6 +94,8 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
         is_known = is_id(device_id)
         found = story(context, device_id, renderer.times, actor.communities) if is_known else None
         if found is None:
+            if is_known:
+                note_unseen(request, actor, device_id)
             return renderer.page(request, "missing.html", status=404, device_id=device_id)
         return renderer.page(request, "device.html", story=found)
 

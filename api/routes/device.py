@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api import detail, examples, params
 from api.answers import answers, json
 from api.auth.guard import Allowed
+from api.auth.unseen import note_unseen
 from api.context import Context
 from api.models import DeviceAnswer, IntervalsAnswer
 from api.params import At, DeviceId, From, KnownAt, Moment, To
@@ -38,7 +39,9 @@ def router(context: Context) -> APIRouter:
             description="状态、从何时起、起决定作用的消息 / state, since when, and the messages that decide",
         ),
     )
-    def device(actor: _Reader, id_: DeviceId, at: At = None, known_at: KnownAt = None) -> Response:
+    def device(
+        request: Request, actor: _Reader, id_: DeviceId, at: At = None, known_at: KnownAt = None
+    ) -> Response:
         """为什么离线？登记信息、状态、原因、起决定作用的消息、监听时段和此前 24 小时。
 
         Why is it offline? Registry facts, state, cause, the deciding messages, the listening window, and
@@ -50,6 +53,7 @@ def router(context: Context) -> APIRouter:
         checks.settle()
         answer = detail.device(context, id_, moment, actor.communities)
         if answer is None:
+            note_unseen(request, actor, id_)
             raise Problem(UNKNOWN_DEVICE, members={"device": id_})
         return json(answer)
 
@@ -66,6 +70,7 @@ def router(context: Context) -> APIRouter:
         ),
     )
     def intervals(
+        request: Request,
         actor: _Reader,
         id_: DeviceId,
         from_: From = None,
@@ -91,8 +96,10 @@ def router(context: Context) -> APIRouter:
             asked = detail.resolved(context, Moment(period.to_us, period.known_us))
             from_us = period.from_us
         with context.db.read() as connection:
-            if detail.registered(connection, id_, actor.communities) is None:
-                raise Problem(UNKNOWN_DEVICE, members={"device": id_})
+            found = detail.registered(connection, id_, actor.communities)
+        if found is None:
+            note_unseen(request, actor, id_)
+            raise Problem(UNKNOWN_DEVICE, members={"device": id_})
         stretches = context.rate.timeline(id_, from_us, *asked)
         return json(detail.intervals(id_, stretches, from_us, asked))
 

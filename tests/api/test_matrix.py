@@ -10,14 +10,16 @@ from typing import NamedTuple
 import pytest
 from fastapi.testclient import TestClient
 
-from api.auth.guard import Allowed, Open, guard_of, routes
+from api.auth.guard import FORM_HEADER, Allowed, Open, guard_of, routes
 from tests.api.site import Site
 from tests.api.who import WHO, B, Crowd, closed, ending_streams, told_of
 
 LOOKING = {"indicators:read", "devices:read", "collector:read"}
 MAY = {
     "admin": LOOKING | {"metrics:read", "audit:read", "credentials:write", "tokens:write", "users:write"},
+    "manager of all": LOOKING | {"metrics:read", "audit:read", "credentials:write", "tokens:write"},
     "manager of A": LOOKING | {"audit:read", "credentials:write", "tokens:write"},
+    "evaluator of all": LOOKING | {"metrics:read", "audit:read", "tokens:write"},
     "evaluator of A": LOOKING | {"audit:read", "tokens:write"},
     "department": {"tokens:write"},
     "viewer of all": LOOKING | {"metrics:read"},
@@ -26,7 +28,7 @@ MAY = {
     "nobody": set(),
 }
 """Permissions, metrics and accounts only for those who see every community."""
-SEES_ALL = {"admin", "viewer of all"}
+SEES_ALL = {"admin", "manager of all", "evaluator of all", "viewer of all"}
 WITHOUT_SESSION = {"token of A", "nobody"}
 
 
@@ -193,6 +195,30 @@ def test_everybody_gets_what_their_role_and_communities_allow_and_nothing_else(
                     f"{method} {path.format(**names)}: {answer.status_code}, not one of {set(right)}"
                 )
     assert not wrong, f"{name}: " + "; ".join(wrong)
+
+
+@pytest.mark.parametrize("kind", [None, "application/json", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("lacking", ["the form's token", "our own site"])
+def test_no_change_is_made_with_a_cookie_alone(
+    site: Site, crowd: Crowd, client: TestClient, kind: str | None, lacking: str
+) -> None:
+    """What a page of another site can have a browser send, whatever it says that its body is."""
+    headers = crowd.headers(WHO["admin"])
+    token = headers.pop(FORM_HEADER)
+    content = b"{}" if kind == "application/json" else b""
+    if kind is not None:
+        headers["Content-Type"] = kind
+    if lacking == "our own site":
+        headers |= {FORM_HEADER: token, "Sec-Fetch-Site": "cross-site"}
+        content = content or f"form={token}".encode()
+    changing = [(method, path) for method, path in present(site) if method not in {"GET", "HEAD"}]
+    let_in = []
+    for method, path in changing:
+        address = path.format(**TABLE[method, path].of_a)
+        if client.request(method, address, content=content, headers=headers).status_code != 403:
+            let_in.append(f"{method} {path}")
+    assert not let_in
+    assert len(changing) > 20
 
 
 @pytest.mark.parametrize("name", ["manager of A", "evaluator of A", "viewer of A", "token of A"])
