@@ -16,6 +16,7 @@ from collector import metrics, recovery
 from collector.archive import Archive
 from collector.coverage import Record
 from collector.flow import Flow
+from collector.incidents import Incidents
 from collector.intake import Intake, Told
 from collector.lease import Lease, LeaseLost
 from collector.publisher import REPEAT_S, Publisher
@@ -33,7 +34,7 @@ from pulse.ledger.outcome import Outcome
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
-from pulse.stores.relational import registry, spoolstatus
+from pulse.stores.relational import meta, registry, spoolstatus
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.spoolstatus import SpoolStatus
@@ -82,6 +83,7 @@ class Keeper:
         self._lease = lease
         self._engine: Engine
         self._books: Books
+        self._incidents: Incidents
         self._devices: dict[str, Device] = {}
         self._applied = 0
         self._through_us = 0
@@ -129,6 +131,7 @@ class Keeper:
                 self._applied = 0
             else:
                 self._engine, self._through_us, self._applied = found
+            self._incidents = Incidents(connection, self._engine, self._devices, self._through_us)
         self._postponed = columns_of(())
         self._begin_archive()
         log.info(
@@ -266,13 +269,16 @@ class Keeper:
         # Judged as of its own time: after a pause, deadlines that passed meanwhile wait for what is known
         # of coverage by now.
         step = self._apply(batches, min(batches[-1].written_us, now_us) if batches else self._through_us)
-        fresh = self._changed_registry()
-        if tells_coverage(told.actions):
+        fresh = self._changed_books()
+        said = fresh is not None and fresh.heard != self._books.heard
+        if fresh is not None and said:
+            self._books = self._books._replace(heard=fresh.heard, blinds=fresh.blinds)
+        if said or tells_coverage(told.actions):
             # Before time passes: a deadline inside a blind interval makes nobody offline.
             start_us, blinds = obeyed(self._books, told.actions)
             self._books = self._books._replace(start_us=start_us, blinds=blinds)
             step.add(self._engine.set_coverage(start_us, blinds, now_us))
-        if fresh is not None:
+        if fresh is not None and fresh.version != self._books.version:
             step.add(self._register(fresh, now_us))
         step.add(self._engine.sweep(now_us))
         step.actions.extend(told.actions)
@@ -326,6 +332,8 @@ class Keeper:
 
     def _write(self, step: Step, told: Told | None) -> None:
         now_s = self._clock.monotonic_s()
+        at_us = self._through_us if told is None else told.through_us
+        self._incidents.observe(step.transitions, self._devices, at_us)
         self._changed = self._changed or bool(step.transitions)
         figures = self._engine.counts() if self._changed and now_s >= self._due["indicator"] else None
         if not any(step) and figures is None and now_s < self._due["watermark"]:
@@ -333,12 +341,12 @@ class Keeper:
         mark = None
         if told is not None:
             mark = Watermark(told.through_us, told.listening, self._clock.now_us(), self._session)
-        at_us = self._through_us if told is None else told.through_us
         with self._db.write() as connection:
             self._lease.renew(connection)
             if not self._noted:
                 recovery.write_own(connection, self._spool.identity())
             write(connection, step, self._devices, self._books, figures, mark, at_us)
+            self._incidents.write(connection, at_us)
             tells = now_s >= self._due["spool"]
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
@@ -391,16 +399,18 @@ class Keeper:
         except StoreUnavailable as error:
             log.warning("snapshot_not_saved", error=str(error))
 
-    def _changed_registry(self) -> Books | None:
+    def _changed_books(self) -> Books | None:
+        """What people changed of the registry or of coverage, asked for once a second."""
         now_s = self._clock.monotonic_s()
         if now_s < self._due["registry"]:
             return None
         self._due["registry"] = now_s + REGISTRY_S
         with self._db.read() as connection:
-            if registry.version(connection) == self._books.version:
+            versions = registry.version(connection), meta.count(connection, meta.COVERAGE)
+            if versions == (self._books.version, self._books.heard):
                 return None
             fresh = recovery.read_books(connection, self._settings)
-        log.info("registry_changed", devices=len(fresh.devices))
+        log.info("registry_or_coverage_changed", devices=len(fresh.devices))
         return fresh
 
     def _register(self, fresh: Books, now_us: int) -> Outcome:

@@ -30,6 +30,8 @@ class Books(NamedTuple):
     """What the database says, apart from evidence."""
 
     version: int
+    heard: int
+    """The version of what people say of coverage."""
     devices: list[Device]
     maintenance: list[Maintenance]
     start_us: int | None
@@ -55,6 +57,7 @@ def read_books(connection: Connection, settings: Settings) -> Books:
     mark = coverage.watermark(connection)
     return Books(
         registry.version(connection),
+        meta.count(connection, meta.COVERAGE),
         registry.ledger_devices(connection, default_timeout_s=settings.default_timeout_s),
         maintenance.entries(connection),
         coverage.start_us(connection),

@@ -43,6 +43,9 @@ from pulse.ledger.terms import TermsColumns
 from pulse.ledger.watch import NORMAL, Accounting, Groups, Hearing
 from pulse.messages import Message
 
+NEVER_HEARD = "never_heard"
+"""The cause of an offline of a device of which nothing was ever heard."""
+
 _STATES = list(State)
 
 
@@ -144,6 +147,14 @@ class Engine:
         return Status(
             _STATES[columns["state"][position]], int(columns["changed"][position]), self._tails.get(position)
         )
+
+    def silences(self) -> list[tuple[str, int]]:
+        """The devices in service that were heard once and are not heard now, with their last evidence."""
+        columns = self._tails.columns
+        silent = (columns["state"] == State.OFFLINE) | (columns["state"] == State.UNKNOWN)
+        chosen = np.flatnonzero(silent & (columns["evidence"] != NOTHING))
+        lasts = columns["last_at"][chosen].tolist()
+        return [(self._devices[i].id, last) for i, last in zip(chosen.tolist(), lasts, strict=True)]
 
     def counts(self) -> dict[tuple[str, str], Figures]:
         """The figures of this moment by (community, kind); their sum is the whole."""
@@ -388,7 +399,7 @@ class Engine:
         if state is State.OFFLINE:
             evidence = self._tails.columns["evidence"][position]
             if evidence == NOTHING:
-                return "never_heard"
+                return NEVER_HEARD
             return "explicit_offline" if evidence == Evidence.OFFLINE else "deadline_passed"
         return _CAUSES[state]
 

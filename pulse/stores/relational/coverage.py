@@ -1,8 +1,8 @@
 """When the collector could hear: its first start, blind intervals, and how far the database is complete."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from pulse.errors import NotFound
 from pulse.ledger.model import Blind
@@ -40,21 +40,15 @@ def set_start(connection: Connection, at_us: int) -> None:
 
 def entries(connection: Connection) -> list[tuple[int, Blind]]:
     """Every blind interval with its id, revoked ones too, in the order in which they were recorded."""
-    rows = connection.execute(select(blinds).order_by(blinds.c.id))
-    return [
-        (
-            row.id,
-            Blind(
-                row.start_us,
-                from_null(row.end_us),
-                row.recorded_us,
-                from_null(row.revoked_us),
-                scopes.scope(row),
-                row.cause,
-            ),
-        )
-        for row in rows
-    ]
+    return [(row.id, _blind(row)) for row in connection.execute(select(blinds).order_by(blinds.c.id))]
+
+
+def entry(connection: Connection, entry_id: int) -> Blind:
+    """The blind interval of that id. Raises `NotFound` for an id that was never given."""
+    row = connection.execute(select(blinds).where(blinds.c.id == entry_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"no blind interval has the id {entry_id}")
+    return _blind(row)
 
 
 def record(connection: Connection, blind: Blind) -> int:
@@ -84,6 +78,17 @@ def revoke(connection: Connection, entry_id: int, at_us: int) -> None:
         return
     if connection.scalar(select(blinds.c.id).where(blinds.c.id == entry_id)) is None:
         raise NotFound(f"no blind interval has the id {entry_id}")
+
+
+def _blind(row: Row[Any]) -> Blind:
+    return Blind(
+        row.start_us,
+        from_null(row.end_us),
+        row.recorded_us,
+        from_null(row.revoked_us),
+        scopes.scope(row),
+        row.cause,
+    )
 
 
 def watermark(connection: Connection) -> Watermark | None:
