@@ -24,7 +24,7 @@ from api.problems import Checks
 from pulse.access import incidents as deciding
 from pulse.access.roles import Actor, Permission
 from pulse.access.showing_coverage import interval, shown
-from pulse.stores.relational import audit, coverage, incidents
+from pulse.stores.relational import coverage, incidents
 from pulse.stores.relational.incidents import STATUSES
 
 _MOST = 1000
@@ -139,7 +139,7 @@ def router(context: Context) -> APIRouter:
         Says that the network or the collector failed, not the devices; nothing changes until another person
         approves.
         """
-        _check_seen(actor, id_)
+        _note_stranger(actor, id_)
         with db.write() as connection:
             return json(shown(deciding.confirm(connection, actor, id_, body.reason, clock.now_us())))
 
@@ -159,7 +159,7 @@ def router(context: Context) -> APIRouter:
         By somebody else than who confirmed it: known from now on, silence of the community since `start` is
         unknown.
         """
-        _check_seen(actor, id_)
+        _note_stranger(actor, id_)
         with db.write() as connection:
             return json(shown(deciding.approve(connection, actor, id_, clock.now_us())))
 
@@ -176,26 +176,12 @@ def router(context: Context) -> APIRouter:
 
         The devices were silent indeed; what was approved is withdrawn, as known from now on.
         """
-        _check_seen(actor, id_)
+        _note_stranger(actor, id_)
         with db.write() as connection:
             return json(shown(deciding.dismiss(connection, actor, id_, body.reason, clock.now_us())))
 
-    def _check_seen(actor: Actor, incident: int) -> None:
-        """One of another community is as none to the asker, but not to the log."""
-        with db.read() as connection:
-            found = incidents.of(connection, incident)
-        if found is None or actor.sees(found.found.community):
-            return
+    def _note_stranger(actor: Actor, incident: int) -> None:
         with db.write() as connection:
-            audit.append(
-                connection,
-                actor,
-                "request",
-                f"incident:{incident}",
-                clock.now_us(),
-                outcome=audit.REFUSED,
-                community=found.found.community,
-                after={"wanted": "coverage"},
-            )
+            deciding.note_stranger(connection, actor, incident, clock.now_us())
 
     return routes

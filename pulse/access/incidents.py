@@ -71,6 +71,25 @@ def dismiss(connection: Connection, actor: Actor, entry_id: int, reason: str, no
     return _decided(connection, actor, "dismiss", entry, after, now_us)
 
 
+def note_stranger(connection: Connection, actor: Actor, entry_id: int, now_us: int) -> None:
+    """Write down that somebody reaches for another community's incident, which is as none to them.
+
+    In a transaction of its own, before the decision that is refused.
+    """
+    entry = incidents.of(connection, entry_id)
+    if entry is not None and not actor.sees(entry.found.community):
+        audit.append(
+            connection,
+            actor,
+            "request",
+            f"incident:{entry_id}",
+            now_us,
+            outcome=audit.REFUSED,
+            community=entry.found.community,
+            after={"wanted": "coverage"},
+        )
+
+
 def _known(connection: Connection, actor: Actor, entry_id: int) -> Entry:
     entry = incidents.of(connection, entry_id, locked=True)
     if entry is None or not actor.sees(entry.found.community):

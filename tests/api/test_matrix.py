@@ -56,6 +56,7 @@ _FORM = frozenset({200, 303, 404, 409, 422})
 """A form that is sent empty, or about somebody who does not exist."""
 _DEVICE = ({"id": "cam-1"}, {"id": "cam-5"})
 _PAGE = ({"device_id": "cam-1"}, {"device_id": "cam-5"})
+_SILENCE = ({"incident_id": "1"}, {"incident_id": "2"})
 _INCIDENT = ({"id": "1"}, {"id": "2"})
 _DECIDED = frozenset({200, 409})
 """Somebody else may have decided before."""
@@ -109,6 +110,16 @@ TABLE = {
     ("GET", "/api/v1/problems/{slug}"): Row(None, of_a={"slug": "not-found"}),
     ("GET", "/"): Row("devices:read"),
     ("GET", "/wall"): Row("devices:read"),
+    ("GET", "/incidents"): Row("collector:read"),
+    ("POST", "/incidents/{incident_id}/confirm"): Row(
+        "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
+    ),
+    ("POST", "/incidents/{incident_id}/approve"): Row(
+        "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
+    ),
+    ("POST", "/incidents/{incident_id}/dismiss"): Row(
+        "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
+    ),
     ("GET", "/devices"): Row("devices:read"),
     ("GET", "/devices/{device_id}"): Row("devices:read", of_a=_PAGE[0], of_b=_PAGE[1]),
     # Coming in and going out.
