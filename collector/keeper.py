@@ -345,8 +345,9 @@ class Keeper:
             self._lease.renew(connection)
             if not self._noted:
                 recovery.write_own(connection, self._spool.identity())
-            write(connection, step, self._devices, self._books, figures, mark, at_us)
+            # In the order in which people's decisions lock: an incident's row, then the order of events.
             self._incidents.write(connection, at_us)
+            write(connection, step, self._devices, self._books, figures, mark, at_us)
             tells = now_s >= self._due["spool"]
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
