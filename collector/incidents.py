@@ -1,7 +1,8 @@
 """Incidents of correlated silence beside the ledger's steps: observed, and written in their transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+import numpy as np
 from sqlalchemy import Connection
 
 from collector import metrics
@@ -9,7 +10,8 @@ from pulse import logs
 from pulse.clock import to_iso
 from pulse.ledger.correlated import Correlated, Incident, Silence
 from pulse.ledger.engine import NEVER_HEARD, Engine
-from pulse.ledger.model import FOREVER, Device, State
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import FOREVER, State
 from pulse.ledger.outcome import Transition
 from pulse.stores.relational import coverage, events, incidents, meta
 from pulse.stores.relational.incidents import Entry
@@ -20,30 +22,31 @@ log = logs.get(__name__)
 class Incidents:
     """What the keeper asks at every step; made anew with the engine, from what is stored."""
 
-    def __init__(
-        self, connection: Connection, engine: Engine, devices: Mapping[str, Device], through_us: int
-    ) -> None:
+    def __init__(self, connection: Connection, engine: Engine, fleet: Fleet, through_us: int) -> None:
         """`through_us` is where the engine stands; the database may be ahead of it after a crash."""
         mark = coverage.watermark(connection)
         self._engine = engine
-        self._devices = devices
+        self._fleet = fleet
         self._told_until_us = through_us if mark is None else max(through_us, mark.through_us)
         self._past = incidents.ended_after(connection, through_us)
         self._unwritten: dict[tuple[str, int], Incident] = {}
         self._detector = self._begun(through_us, incidents.ongoing(connection))
 
-    def observe(self, transitions: Sequence[Transition], devices: Mapping[str, Device], now_us: int) -> None:
-        """Take in what a step changed, before it is written; `devices` is another mapping after a change."""
-        for change in _in_order(transitions):
-            device = devices.get(change.device)
-            if device is not None:
-                last = self._last(change) if change.after is State.OFFLINE else None
-                self._detector.change(
-                    change.device, device.community, change.before, change.after, change.at, last
-                )
+    def observe(self, transitions: Sequence[Transition], fleet: Fleet, now_us: int) -> None:
+        """Take in what a step changed, before it is written; `fleet` is another one after a change."""
+        changes = _in_order(transitions)
+        positions = fleet.positions([change.device for change in changes])
+        lasts = self._engine.last_evidence(positions)
+        for change, position, last in zip(changes, positions.tolist(), lasts, strict=True):
+            if position >= 0:
+                community, _kind = fleet.places[fleet.place[position]]
+                fell = change.after is State.OFFLINE and change.cause != NEVER_HEARD
+                # It may have been heard again in the same step.
+                when = min(last, change.at) if fell else None
+                self._detector.change(change.device, community, change.before, change.after, change.at, when)
         self._collect()
-        if devices is not self._devices:
-            self._devices = devices
+        if fleet is not self._fleet:
+            self._fleet = fleet
             self._detector = self._begun(now_us, self._detector.ongoing())
         # Until the ledger stands where the database does, an incident may be ahead of its silences.
         if now_us > self._told_until_us:
@@ -69,25 +72,22 @@ class Incidents:
 
     def _begun(self, now_us: int, ongoing: Sequence[Incident]) -> Correlated:
         """The detector over the devices, from what the engine holds."""
+        fleet = self._fleet
+        longest = np.zeros(len(fleet.places), dtype=np.int64)
+        np.maximum.at(longest, fleet.place, fleet.terms.timeouts_of_lists(now_us)[fleet.terms.number])
         timeouts: dict[str, int] = {}
-        for device in self._devices.values():
-            timeout = device.terms_at(now_us).timeout
-            timeouts[device.community] = max(timeout, timeouts.get(device.community, 0))
+        for (community, _kind), timeout in zip(fleet.places, longest.tolist(), strict=True):
+            timeouts[community] = max(timeout, timeouts.get(community, 0))
         counted = dict.fromkeys(timeouts, 0)
         for (community, _kind), figures in self._engine.counts().items():
             counted[community] += figures.judged + figures.of(State.UNKNOWN)
+        found = self._engine.silences()
+        places = fleet.places_of([device for device, _ in found])
         silences = [
-            Silence(name, self._devices[name].community, last) for name, last in self._engine.silences()
+            Silence(device, community, last)
+            for (device, last), (community, _kind) in zip(found, places, strict=True)
         ]
         return Correlated(timeouts, counted, silences, ongoing, self._past)
-
-    def _last(self, change: Transition) -> int | None:
-        """The last evidence of a device that fell silent, None if it was never heard."""
-        status = self._engine.status(change.device)
-        if change.cause == NEVER_HEARD or status is None or status.tail is None:
-            return None
-        # It may have been heard again in the same step.
-        return min(status.tail.last_at, change.at)
 
 
 def _in_order(transitions: Sequence[Transition]) -> list[Transition]:

@@ -29,7 +29,7 @@ CLOCK_DRIFT = Gauge("pulse_clock_drift_seconds", "How far the host's clock is fr
 
 DETECTION_LAG = Histogram(
     "pulse_detection_lag_seconds",
-    "From a deadline to the sweep that noticed it.",
+    "From a deadline to the commit of what it changed.",
     buckets=(0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60, 600),
 )
 CANARY_ROUND_TRIP = Histogram(

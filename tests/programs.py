@@ -16,6 +16,7 @@ HOW_TO_GET = {
     "initdb": "apt-get install postgresql",
     "postgres": "apt-get install postgresql",
     "influxd": "put InfluxDB 2's influxd on PATH, or set PULSE_TEST_INFLUXDB_URL, _TOKEN and _ORG",
+    "telegraf": "put InfluxData's telegraf on PATH",
     "node": "apt-get install nodejs",
     "curl": "apt-get install curl",
 }

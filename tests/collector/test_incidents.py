@@ -11,6 +11,7 @@ from pulse.access import incidents as deciding
 from pulse.access.roles import command_line
 from pulse.ledger.engine import Engine
 from pulse.ledger.evidence import Heard, Piece, pieces
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import EVER, FOREVER, Blind, Device, Scope, State, Terms
 from pulse.ledger.outcome import Outcome, Transition
 from pulse.ledger.presence import presence_at
@@ -29,6 +30,10 @@ def device(name: str, community: str = "south") -> Device:
     return Device(name, community, "camera", (Terms(EVER, TIMEOUT),), EVER)
 
 
+def saved(engine: Engine) -> bytes:
+    return b"".join(engine.snapshot())
+
+
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
     db = Database(f"sqlite:///{tmp_path / 'pulse.db'}")
@@ -42,7 +47,7 @@ class Ledger:
 
     def __init__(self, db: Database, count: int = 10) -> None:
         self.db = db
-        self.devices = {f"d{i}": device(f"d{i}") for i in range(count)}
+        self.fleet = Fleet(device(f"d{i}") for i in range(count))
         self.kept = Kept()
         self.blinds: list[Blind] = []
         self.told: list[Transition] = []
@@ -53,7 +58,7 @@ class Ledger:
 
     def begun(self) -> Engine:
         return Engine(
-            list(self.devices.values()),
+            self.fleet,
             self.kept,
             start=0,
             blinds=self.blinds,
@@ -64,7 +69,7 @@ class Ledger:
 
     def watched(self) -> Incidents:
         with self.db.read() as connection:
-            return Incidents(connection, self.engine, self.devices, self.now)
+            return Incidents(connection, self.engine, self.fleet, self.now)
 
     def message(self, name: str, at: int, evidence: Evidence = Evidence.BEAT) -> Message:
         self.order += 1
@@ -80,6 +85,11 @@ class Ledger:
         self._write(now, self.engine.sweep(now), self.engine.apply(heard, now))
         self.kept.log.extend(heard)
 
+    def register(self, now: int, devices: Sequence[Device]) -> None:
+        """Take a changed registry."""
+        self.fleet = Fleet(devices)
+        self._write(now, self.engine.set_registry(self.fleet, [], now))
+
     def take_coverage(self, now: int) -> None:
         """What the keeper does when the counter of coverage has grown."""
         with self.db.read() as connection:
@@ -92,17 +102,17 @@ class Ledger:
             self.kept.keep(outcome)
         changes = [change for outcome in outcomes for change in outcome.transitions]
         self.told += changes
-        self.watching.observe(changes, self.devices, now)
+        self.watching.observe(changes, self.fleet, now)
         with self.db.write() as connection:
             self.watching.write(connection, now)
             coverage.set_watermark(connection, Watermark(now, True, now, "s"))
 
     def restart(self, snapshot: bytes | None = None, at: int | None = None) -> None:
         """Go on from a snapshot, by default the one of this moment."""
-        body = snapshot or self.engine.snapshot()
+        body = snapshot or saved(self.engine)
         self.now = self.now if at is None else at
         self.engine = self.begun()
-        self.engine.restore(body, self.now)
+        self.engine.restore(memoryview(body), self.now)
         self.watching = self.watched()
 
     def listed(self) -> list[Entry]:
@@ -119,11 +129,11 @@ class Ledger:
         evidence: list[Piece] = []
         for m in self.kept.messages(name, 0, FOREVER):
             heard = Heard(m.evidence, m.observed_us, m.measured_us, m.retained, m.queued, m.order)
-            evidence += pieces(self.devices[name], heard, 0)
+            evidence += pieces(self.fleet[name], heard, 0)
         with self.db.read() as connection:
             known = [b for _, b in coverage.entries(connection) if b.recorded <= known_at < b.revoked]
         blinds = [Blind(EVER, 0, EVER), *known]
-        return presence_at(self.devices[name], evidence, blinds, at)
+        return presence_at(self.fleet[name], evidence, blinds, at)
 
 
 NAMES = [f"d{i}" for i in range(10)]
@@ -190,7 +200,7 @@ def test_a_restart_goes_on_with_the_same_incident(db: Database) -> None:
 def test_steps_taken_in_again_after_a_crash_find_the_same_incident(db: Database, ended: bool) -> None:
     ledger = Ledger(db)
     ledger.step(100, NAMES)
-    snapshot = ledger.engine.snapshot()
+    snapshot = saved(ledger.engine)
     ledger.step(150, WELL)
     ledger.step(195, WELL)
     if ended:
@@ -212,12 +222,10 @@ def test_steps_taken_in_again_after_a_crash_find_the_same_incident(db: Database,
 def test_a_changed_registry_keeps_the_incident_and_counts_anew(db: Database) -> None:
     ledger = Ledger(db)
     cut_off(ledger)
-    ledger.devices = dict(ledger.devices) | {f"n{i}": device(f"n{i}") for i in range(2)}
-    outcome = ledger.engine.set_registry(list(ledger.devices.values()), [], 200)
-    ledger._write(200, outcome)
+    grown = [*ledger.fleet.devices(), device("n0"), device("n1")]
+    ledger.register(200, grown)
     assert ledger.listed()[0].found[4:7] == (7, 7, 12)
-    ledger.devices = {name: one for name, one in ledger.devices.items() if name not in NAMES[:2]}
-    ledger._write(201, ledger.engine.set_registry(list(ledger.devices.values()), [], 201))
+    ledger.register(201, [one for one in grown if one.id not in NAMES[:2]])
     assert ledger.listed()[0].found[5:] == (5, 10, 201)
 
 
@@ -272,7 +280,7 @@ def test_an_end_taken_in_again_closes_the_interval_once(db: Database) -> None:
     ledger = Ledger(db)
     cut_off(ledger)
     approved(ledger, 200)
-    snapshot = ledger.engine.snapshot()
+    snapshot = saved(ledger.engine)
     ledger.step(230, ["d0", "d1", *WELL])
     with db.read() as connection:
         found = coverage.entries(connection)

@@ -24,6 +24,7 @@ UNAVAILABLE = [
     Reply.error(502, "bad gateway"),
     Reply.error(503, "busy"),
     Reply(504, b"<html>gateway</html>"),
+    Reply(200, b"<html>please log in</html>"),
     Reply(cut=True),
     Reply(hang=True),
 ]
