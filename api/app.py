@@ -29,6 +29,7 @@ from api.problem_kinds import FORBIDDEN, SIGN_IN_REQUIRED, TOO_MANY
 from api.routes import (
     audit,
     collector,
+    coverage,
     credentials,
     device,
     devices,
@@ -92,6 +93,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         device.router(context),
         events.router(hub),
         collector.router(context),
+        coverage.router(context),
         users.router(context),
         sessions.router(context),
         tokens.router(context),

@@ -16,6 +16,7 @@ from collector.archive import WINDOW_MESSAGES, Archive
 from collector.booksreader import BooksReader
 from collector.coverage import Record
 from collector.flow import Flow
+from collector.incidents import Incidents
 from collector.intake import Intake, Told
 from collector.lease import Lease, LeaseLost
 from collector.publisher import REPEAT_S, Publisher
@@ -35,7 +36,7 @@ from pulse.limits import give_back_memory
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
-from pulse.stores.relational import registry, spoolstatus
+from pulse.stores.relational import coverage, meta, registry, spoolstatus
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.spoolstatus import SpoolStatus
@@ -88,6 +89,7 @@ class Keeper:
         self._lease = lease
         self._engine: Engine
         self._books: Books
+        self._incidents: Incidents
         self._applied = 0
         self._through_us = 0
         self._listening = False
@@ -102,7 +104,7 @@ class Keeper:
         self._blind_counted_us: int | None = None
         self._reader = BooksReader(db, settings)
         self._due = dict.fromkeys(
-            ("watermark", "spool", "registry", "trim", "snapshot", "indicator", "repeat"), 0.0
+            ("watermark", "spool", "registry", "coverage", "trim", "snapshot", "indicator", "repeat"), 0.0
         )
 
     # -- starting ------------------------------------------------------------------------------------
@@ -138,6 +140,7 @@ class Keeper:
                 self._applied = 0
             else:
                 self._engine, self._through_us, self._applied = found
+            self._incidents = Incidents(connection, self._engine, self._books.fleet, self._through_us)
         self._postponed = columns_of(())
         give_back_memory()
         self._begin_archive()
@@ -280,8 +283,11 @@ class Keeper:
         # Judged as of its own time: after a pause, deadlines that passed meanwhile wait for what is known
         # of coverage by now.
         step = self._apply(batches, min(batches[-1].written_us, now_us) if batches else self._through_us)
+        said = self._said_of_coverage()
+        if said is not None:
+            self._books = self._books._replace(heard=said[0], blinds=said[1])
         fresh = self._changed_registry()
-        if tells_coverage(told.actions):
+        if said is not None or tells_coverage(told.actions):
             # Before time passes: a deadline inside a blind interval makes nobody offline.
             start_us, blinds = obeyed(self._books, told.actions)
             self._books = self._books._replace(start_us=start_us, blinds=blinds)
@@ -341,6 +347,8 @@ class Keeper:
     def _write(self, step: Step, told: Told | None, seq: int) -> None:
         """Write a step down, which ends with batch `seq`."""
         now_s = self._clock.monotonic_s()
+        at_us = self._through_us if told is None else told.through_us
+        self._incidents.observe(step.transitions, self._books.fleet, at_us)
         self._changed = self._changed or bool(step.transitions)
         figures = self._engine.counts() if self._changed and now_s >= self._due["indicator"] else None
         if not any(step) and figures is None and now_s < self._due["watermark"]:
@@ -348,12 +356,13 @@ class Keeper:
         mark = None
         if told is not None:
             mark = Watermark(told.through_us, told.listening, self._clock.now_us(), self._session)
-        at_us = self._through_us if told is None else told.through_us
         with self._db.write() as connection:
             self._lease.renew(connection)
             if not self._noted:
                 recovery.write_own(connection, self._spool)
             recovery.write_through(connection, seq)
+            # In the order in which people's decisions lock: an incident's row, then the order of events.
+            self._incidents.write(connection, at_us)
             write(connection, step, self._books, figures, mark, at_us)
             tells = now_s >= self._due["spool"]
             if tells:
@@ -437,6 +446,19 @@ class Keeper:
             if registry.version(connection) != self._books.version:
                 self._reader.start()
         return None
+
+    def _said_of_coverage(self) -> tuple[int, list[Blind]] | None:
+        """What people made of coverage once that has changed, with its version; asked once a second."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._due["coverage"]:
+            return None
+        self._due["coverage"] = now_s + REGISTRY_S
+        with self._db.read() as connection:
+            version = meta.count(connection, meta.COVERAGE)
+            if version == self._books.heard:
+                return None
+            log.info("coverage_changed_by_people")
+            return version, [blind for _, blind in coverage.entries(connection)]
 
     def _register(self, fresh: Books, now_us: int) -> Outcome:
         """Take a changed registry; what new devices said lately counts from now on."""

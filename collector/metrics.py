@@ -21,6 +21,7 @@ CLOCK_STEPS = Counter("pulse_clock_steps", "Steps of the host's clock.")
 DISCARDED = Counter("pulse_messages_discarded", "QoS 0 messages lost while the spool could not take them.")
 
 LISTENING = Gauge("pulse_listening", "1 while the collector is proved to hear the broker.")
+INCIDENTS = Gauge("pulse_incidents", "Communities of which more than half is silent together now.")
 SPOOL_MESSAGES = Gauge("pulse_spool_messages", "Messages that wait for the telemetry store.")
 SPOOL_BYTES = Gauge("pulse_spool_bytes", "Bytes that wait for the telemetry store.")
 SPOOL_AGE = Gauge("pulse_spool_oldest_seconds", "Age of the oldest message that waits.")

@@ -35,6 +35,8 @@ class Books(NamedTuple):
     """What the database says, apart from evidence."""
 
     version: int
+    heard: int
+    """The version of what people say of coverage."""
     fleet: Fleet
     maintenance: list[Maintenance]
     start_us: int | None
@@ -60,6 +62,7 @@ def read_books(connection: Connection, settings: Settings) -> Books:
         fleet = registry.ledger_fleet(connection, default_timeout_s=settings.default_timeout_s)
     return Books(
         registry.version(connection),
+        meta.count(connection, meta.COVERAGE),
         fleet,
         maintenance.entries(connection),
         coverage.start_us(connection),

@@ -39,6 +39,13 @@ BLIND_CAUSES: Final = {
     "messages_dropped": _("the broker dropped messages"),
     "messages_discarded": _("messages had to be discarded"),
     "queued_without_time": _("messages from the backlog carry no trusted time"),
+    "confirmed_blindness": _("two people found that the network or the collector failed"),
+}
+INCIDENTS: Final = {
+    "suspected": _("To be confirmed"),
+    "confirmed": _("To be approved"),
+    "approved": _("Counts as unknown"),
+    "dismissed": _("Dismissed"),
 }
 EVIDENCE: Final = {
     "beat": _("Heartbeat"),
@@ -65,6 +72,7 @@ SCOPES: Final = {
     "collector:read": _("Read what the collector could not hear"),
     "metrics:read": _("Read metrics for Prometheus"),
     "audit:read": _("Read the audit log"),
+    "coverage:write": _("Decide whether a community's silence was the network's fault"),
     "credentials:write": _("Issue and revoke devices' credentials"),
     "tokens:write": _("Make and revoke API tokens"),
     "users:write": _("Manage accounts"),
@@ -92,6 +100,9 @@ ACTIONS: Final = {
     "credentials.issue": _("Issue device credentials"),
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
+    "incident.confirm": _("Confirm blindness"),
+    "incident.approve": _("Approve blindness"),
+    "incident.dismiss": _("Dismiss suspicion"),
     "registry.import": _("Import devices"),
     "registry.add": _("Add to registry"),
     "registry.change": _("Change registry"),
@@ -125,6 +136,14 @@ MEMBERS: Final = {
     "path": _("Address"),
     "sent_from": _("Sent from"),
     "entries": _("Entries"),
+    "community": _("Community"),
+    "status": _("State"),
+    "opened": _("Noticed"),
+    "start": _("Last heard"),
+    "ended": _("Ended"),
+    "devices": _("Devices silent together"),
+    "silent": _("Silent still"),
+    "of": _("Devices in all"),
     "filters": _("Filters"),
     "added": _("Added"),
     "changed": _("Changed"),
@@ -133,7 +152,6 @@ MEMBERS: Final = {
     "revoked": _("Revoked"),
     "name_zh": _("Chinese name"),
     "name_en": _("English name"),
-    "community": _("Community"),
     "kind": _("Kind"),
     "quantity": _("Quantity"),
     "building": _("Building"),
@@ -196,6 +214,10 @@ class Labels:
         """Why the collector heard nothing; a cause without words of its own is shown as recorded."""
         return self._words.gettext(BLIND_CAUSES.get(cause, cause))
 
+    def incident(self, status: str) -> str:
+        """What became of a suspicion."""
+        return self._words.gettext(INCIDENTS[status])
+
     def evidence(self, slug: str) -> str:
         """What a message said."""
         return self._words.gettext(EVIDENCE[slug])
@@ -243,6 +265,8 @@ class Labels:
                 return ", ".join(f"{key}: {part}" for key, part in value.items()) or "—"
             case str() if name == "role" and value in ROLES:
                 return self.role(value)
+            case str() if name == "status" and value in INCIDENTS:
+                return self.incident(value)
             case str() if name == "agent":
                 return self.browser(value)
             case str() if name == "reason" and value in REASONS:

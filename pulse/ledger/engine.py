@@ -45,6 +45,9 @@ from pulse.ledger.tally import Tally
 from pulse.ledger.watch import NORMAL, Accounting, Hearing
 from pulse.messages import Message
 
+NEVER_HEARD = "never_heard"
+"""The cause of an offline of a device of which nothing was ever heard."""
+
 _STATES = list(State)
 
 
@@ -142,6 +145,18 @@ class Engine:
     def statuses(self) -> Iterator[tuple[str, Status]]:
         """Every device, in the order of the fleet."""
         return ((device, self._status(position)) for position, device in enumerate(self._fleet))
+
+    def last_evidence(self, positions: Ints) -> list[int]:
+        """The time of the last evidence of the devices at these positions of the fleet."""
+        return self._tails.columns["last_at"][positions].tolist()  # type: ignore[no-any-return]
+
+    def silences(self) -> list[tuple[str, int]]:
+        """The devices in service that were heard once and are not heard now, with their last evidence."""
+        columns = self._tails.columns
+        silent = (columns["state"] == State.OFFLINE) | (columns["state"] == State.UNKNOWN)
+        chosen = np.flatnonzero(silent & (columns["evidence"] != NOTHING))
+        lasts = columns["last_at"][chosen].tolist()
+        return [(self._fleet.id(i), last) for i, last in zip(chosen.tolist(), lasts, strict=True)]
 
     def counts(self) -> dict[tuple[str, str], Figures]:
         """The figures of this moment by (community, kind); their sum is the whole."""
@@ -419,7 +434,7 @@ class Engine:
         if state is State.OFFLINE:
             evidence = self._tails.columns["evidence"][position]
             if evidence == NOTHING:
-                return "never_heard"
+                return NEVER_HEARD
             return "explicit_offline" if evidence == Evidence.OFFLINE else "deadline_passed"
         return _CAUSES[state]
 

@@ -9,6 +9,9 @@ from pulse.stores.relational.values import insert, upsert
 REGISTRY = "registry"
 """Counter of changes to registry, policies and maintenance."""
 
+COVERAGE = "coverage"
+"""Counter of changes to coverage by people: the running collector takes it anew when it has grown."""
+
 
 def get(connection: Connection, key: str, *, locked: bool = False) -> str | None:
     """The value of `key`, None when there is none; `locked`: nobody else changes it in this transaction."""

@@ -92,6 +92,8 @@ def test_a_time_is_as_long_as_it_has_to_be() -> None:
     assert times.short(parse_time("2026-11-22T16:00:00Z", "t"), now) == "00:00:00"
     assert times.short(parse_time("2026-11-22T15:59:59Z", "t"), now) == "11-22 23:59"
     assert times.short(parse_time("2025-12-31T00:00:00Z", "t"), now) == "2025-12-31 08:00"
+    assert times.about(now, now) == "17:05"
+    assert times.about(parse_time("2026-11-22T15:59:59Z", "t"), now) == "11-22 23:59"
     assert times.offset(now) == "UTC+8"
     assert Times("Asia/Kolkata").offset(now) == "UTC+5:30"
     assert Times("America/St_Johns").offset(now) == "UTC-3:30"
