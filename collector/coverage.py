@@ -127,6 +127,8 @@ class Coverage:
         self._proved_us = 0
         self._dropped: int | None = None
         self._last_gap: _Gap | None = None
+        self._blind_us = 0
+        """Length of all that is over."""
 
     @property
     def listening(self) -> bool:
@@ -141,6 +143,17 @@ class Coverage:
     def awaiting_since_us(self) -> int | None:
         """Sending of the oldest canary that is not back."""
         return min(self._outstanding.values(), default=None)
+
+    def blind_us(self, at_us: int) -> int:
+        """How long it was blind in all: the gaps and lost canaries so far, revoked later or not.
+
+        The open gap counts up to where it might still turn out to have ended: the sending of the oldest
+        canary that can come back in time.
+        """
+        if self._gap is None:
+            return self._blind_us
+        hopes = (sent_us for sent_us in self._outstanding.values() if at_us - sent_us <= self._patience_us)
+        return self._blind_us + max(0, min(hopes, default=at_us) - self._gap)
 
     def started(
         self, start_us: int | None, proved_us: int, still_open: Blind | None, dropped: int | None, at_us: int
@@ -186,6 +199,7 @@ class Coverage:
         if missing:
             if self.listening:
                 actions.append(Record(_closed(self._canary_us, sent_us, at_us, CANARY_LOST)))
+                self._blind_us += max(0, sent_us - self._canary_us)
             actions += self._lose(CANARY_LOST, at_us)
         fresh = at_us - sent_us <= self._patience_us
         if not self.listening and fresh:
@@ -287,6 +301,7 @@ class Coverage:
         if self._gap is None:
             return []
         start, self._gap = self._gap, None
+        self._blind_us += max(0, end_us - start)
         actions: list[Action] = [Shut(at_us)]
         if self._loss is not None:
             actions.append(Record(_closed(start, end_us, at_us, self._loss)))

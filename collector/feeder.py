@@ -8,7 +8,7 @@ from collector.lease import Lease, LeaseLost
 from collector.spool import STORED, Spool
 from pulse import logs
 from pulse.batches import joined
-from pulse.clock import SECOND_US, Clock
+from pulse.clock import Clock
 from pulse.errors import StoreRejected, StoreUnavailable
 from pulse.messages import Channel, Message, Quarantined
 from pulse.stores.base import TelemetryStore, TransitionPoint
@@ -84,11 +84,6 @@ class Feeder:
             if len(messages):
                 self._give(messages)
             self._spool.advance(STORED, batches[-1].seq)
-        depth = self._spool.depth()
-        metrics.SPOOL_MESSAGES.set(depth.messages)
-        metrics.SPOOL_BYTES.set(depth.bytes)
-        age_us = 0 if depth.oldest_us is None else self._clock.now_us() - depth.oldest_us
-        metrics.SPOOL_AGE.set(age_us / SECOND_US)
         return len(batches) == BATCHES_AT_ONCE or count >= MESSAGES_AT_ONCE
 
     def _give(self, messages: Sequence[Message]) -> None:
@@ -103,7 +98,8 @@ class Feeder:
             self._give(messages[:half])
             self._give(messages[half:])
             return
-        metrics.STORED.inc(written.stored)
+        metrics.STORED.inc(written.stored - written.known)
+        metrics.KNOWN.inc(written.known)
         if written.refused:
             self._bury([(messages[position], reason) for position, reason in written.refused])
 

@@ -66,7 +66,10 @@ class _Pending:
 
     def __init__(self) -> None:
         self.parts: list[MessageColumns] = []
+        self.received = 0
         self.accepted = 0
+        self.duplicates = 0
+        self.late = 0
         self.quarantined: list[Quarantined] = []
         self.doubted: set[str] = set()
         self.mids: list[int] = []
@@ -86,6 +89,14 @@ class _Pending:
         """What was accepted, in the order of reception."""
         self.parts = [joined(self.parts)]
         return self.parts[0]
+
+    def count(self) -> None:
+        """Count what became of all this, now that it is durable."""
+        metrics.ACCEPTED.inc(self.accepted)
+        metrics.DUPLICATES.inc(self.duplicates)
+        metrics.LATE.inc(self.late)
+        for item in self.quarantined:
+            metrics.QUARANTINED.labels(item.reason).inc()
 
 
 class Intake:
@@ -121,6 +132,7 @@ class Intake:
         self._end_cause = coverage.NO_CONNECTION
         self._lost = 0
         self._warned = False
+        self._blind_counted_us = 0
 
     # -- before the link runs ------------------------------------------------------------------------
 
@@ -141,12 +153,18 @@ class Intake:
         dropped: int | None,
         *,
         own_spool: bool = True,
+        through_us: int = 0,
     ) -> None:
-        """Take up the coverage that an earlier process left, with this spool or another one."""
+        """Take up the coverage that an earlier process left, with this spool or another one.
+
+        It counted the blind time until `through_us` if its gap is still open.
+        """
         now_us = self._clock.now_us()
         actions = self.coverage.started(start_us, proved_us, still_open, dropped, now_us)
         if not own_spool:
             actions += self.coverage.spooled_elsewhere(now_us)
+        if still_open is not None:
+            self._blind_counted_us = self.coverage.blind_us(through_us)
         self._tell(actions, now_us)
 
     def stopping(self) -> None:
@@ -158,6 +176,8 @@ class Intake:
     def connected(self, session_present: bool) -> None:
         """The broker accepted us."""
         metrics.CONNECTIONS.inc()
+        if self.link.connections > 1:
+            metrics.RECONNECTS.inc()
         self._own_topics = frozenset((_DROPPED, _UPTIME, self.link.canary_topic.encode()))
         self._heard_s = self._clock.monotonic_s()
         now_us = self._clock.now_us()
@@ -216,11 +236,13 @@ class Intake:
                 pending.since_s = self._heard_s
             if pending.earliest_us is None:
                 pending.earliest_us = part.observed_us
+            self._take(part)
+            # Only now: a message that could not be taken must not be acknowledged with the others.
             mids = part.acknowledgeable()
             pending.mids.extend(mids)
             pending.unacknowledgeable += len(part) - len(mids)
+            pending.received += len(part)
             metrics.RECEIVED.inc(len(part))
-            self._take(part)
             if pending.items() >= self._settings.batch_max_messages and not self._flush():
                 # The rest comes again in the next connection, as does what could not be kept.
                 rest = publishes.part(start, end)
@@ -297,7 +319,7 @@ class Intake:
         if not len(columns):
             return
         kept = self._redeliveries.admit_many(columns, lambda: part.redelivered(positions.tolist()))
-        metrics.DUPLICATES.inc(len(columns) - len(kept))
+        self._pending.duplicates += len(columns) - len(kept)
         if len(kept):
             self._keep(kept)
 
@@ -338,7 +360,7 @@ class Intake:
         pending.parts.append(messages)
         pending.accepted += len(messages)
         late = messages.dated() & (messages.observed - messages.measured > LATE_US)
-        metrics.LATE.inc(int(late.sum()))
+        pending.late += int(late.sum())
         doubtful, proving = self._doubtful(messages)
         if proving.any():
             began_us = self._instalment(int(messages.observed[0]))
@@ -390,7 +412,6 @@ class Intake:
         )
 
     def _quarantine(self, message: Received, reason: str, detail: str) -> None:
-        metrics.QUARANTINED.labels(reason).inc()
         self._pending.quarantined.append(
             Quarantined(
                 message.observed_us,
@@ -408,13 +429,15 @@ class Intake:
         if not pending:
             return True
         if pending.items():
+            began_s = self._clock.monotonic_s()
             try:
                 self._spool.append(pending.messages(), pending.quarantined)
             except StoreUnavailable as error:
                 self._stall(str(error))
                 return False
-            metrics.BATCHES.inc()
-            metrics.ACCEPTED.inc(pending.accepted)
+            metrics.COMMIT_SECONDS.observe(self._clock.monotonic_s() - began_s)
+            metrics.BATCH_MESSAGES.observe(pending.items())
+        pending.count()
         self._pending = _Pending()
         self.link.acknowledge(self.link.epoch, pending.mids)
         now_us = self._clock.now_us()
@@ -436,6 +459,7 @@ class Intake:
     def _stall(self, reason: str) -> None:
         """Acknowledge nothing and leave: the broker keeps for us what we cannot."""
         metrics.SPOOL_STALLS.inc()
+        metrics.GIVEN_UP.inc(self._pending.received)
         log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
         self._lost += self._pending.unacknowledgeable
         self._redeliveries.forget(self._pending.messages())
@@ -504,6 +528,10 @@ class Intake:
             self._tell(self.coverage.broker_started(now_us - age_s * SECOND_US, now_us), now_us)
 
     def _tell(self, actions: list[Action], now_us: int) -> None:
+        metrics.LISTENING.set(self.coverage.listening)
+        blind_us = self.coverage.blind_us(now_us)
+        metrics.BLIND_SECONDS.inc(max(0, blind_us - self._blind_counted_us) / SECOND_US)
+        self._blind_counted_us = max(blind_us, self._blind_counted_us)
         # A deadline must not pass before what was received earlier, and waits to be taken, was heard.
         if self.coverage.listening or now_us - (self._instalment_us or now_us) >= INSTALMENT_US:
             self._instalment_us = None

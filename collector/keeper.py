@@ -101,7 +101,8 @@ class Keeper:
         self._own_spool = True
         self._noted = False
         """Whether the database says that its ledger is written from this spool."""
-        self._blind_counted_us: int | None = None
+        self._strangers = 0
+        """Messages of strangers that are applied and not yet written."""
         self._reader = BooksReader(db, settings)
         self._due = dict.fromkeys(
             ("watermark", "spool", "registry", "coverage", "trim", "snapshot", "indicator", "repeat"), 0.0
@@ -142,6 +143,8 @@ class Keeper:
                 self._engine, self._through_us, self._applied = found
             self._incidents = Incidents(connection, self._engine, self._books.fleet, self._through_us)
         self._postponed = columns_of(())
+        self._strangers = 0
+        self._discovered.clear()
         give_back_memory()
         self._begin_archive()
         log.info(
@@ -179,7 +182,14 @@ class Keeper:
                 seconds=round(ahead_us / SECOND_US, 1),
                 consequence="times run ahead of the host's clock until it has caught up",
             )
-        self._intake.begin(books.start_us, proved_us, still_open, dropped, own_spool=self._own_spool)
+        self._intake.begin(
+            books.start_us,
+            proved_us,
+            still_open,
+            dropped,
+            own_spool=self._own_spool,
+            through_us=books.through_us or 0,
+        )
         # Of a gap every doubt counts, however long ago it arose.
         wanted = (REMEMBERED, None) if still_open is None else (FOREVER, RECENT_BATCHES)
         begin = self._spool.seq_before_newest(*wanted)
@@ -264,7 +274,7 @@ class Keeper:
             step = self._apply(batches, now_us)
             self._write(step, None, last.seq)
             self._applied = last.seq
-            self._observe(step, now_us)
+            self._observe(step)
         self._advance([], told)
 
     def _read(self, until: int) -> list[Batch]:
@@ -300,7 +310,7 @@ class Keeper:
         self._applied = max(self._applied, told.seq)
         self._through_us = now_us
         self._listening = told.listening
-        self._observe(step, now_us)
+        self._observe(step)
 
     def _apply(self, batches: Sequence[Batch], now_us: int) -> Step:
         """Let the engine take the messages; those that need a store that does not answer wait."""
@@ -322,7 +332,7 @@ class Keeper:
         self._postponed = waiting
         strange = self._books.fleet.positions([origin.device for origin in fresh.origins]) < 0
         strangers = fresh.take(strange[fresh.origin]) if strange.any() else columns_of(())
-        metrics.UNREGISTERED.inc(len(strangers))
+        self._strangers += len(strangers)
         return Step(
             list(outcome.rebuilt),
             list(outcome.runs),
@@ -494,11 +504,10 @@ class Keeper:
         blind = Blind(before_us, after_us, after_us, cause="clock_step")
         self._waiting.appendleft(Told(self._applied, after_us, self._listening, [Record(blind)]))
 
-    def _observe(self, step: Step, now_us: int) -> None:
-        metrics.LISTENING.set(self._listening)
-        if self._blind_counted_us is not None and not self._listening:
-            metrics.BLIND_SECONDS.inc(max(0, now_us - self._blind_counted_us) / SECOND_US)
-        self._blind_counted_us = now_us
+    def _observe(self, step: Step) -> None:
+        """Count and publish what a step wrote."""
+        metrics.UNREGISTERED.inc(self._strangers)
+        self._strangers = 0
         noticed_us = self._clock.now_us()
         for change in step.transitions:
             if change.cause == "deadline_passed":

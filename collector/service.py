@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable
 
+from collector import metrics
 from collector.archive import Archive
 from collector.feeder import Feeder
 from collector.intake import Intake
@@ -86,8 +87,9 @@ class Collector:
         over; then nothing works any more.
         """
         try:
-            if self.lease.acquire(stop):
-                self._work(stop)
+            with metrics.registered(metrics.SpoolAtScrape(self.spool.depth, self._clock)):
+                if self.lease.acquire(stop):
+                    self._work(stop)
         finally:
             self.lease.release()
             self.spool.close()

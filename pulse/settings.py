@@ -74,6 +74,12 @@ class Settings(BaseSettings):
         None, description="Certificate (PEM, with its chain) to serve https:// with; needs its key."
     )
     http_tls_key_file: Path | None = Field(None, description="Private key (PEM) of that certificate.")
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address that `pulse collector` serves its own metrics on, to anybody."
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of these metrics of `pulse collector`; 0: they are not served."
+    )
     public_url: str | None = Field(
         None, description="Address by which people reach the pages, for the links that are printed."
     )

@@ -24,9 +24,11 @@ STOP_WITHIN_S = 5.0
 
 def collector(settings: Settings) -> None:
     """Collect until told to stop."""
+    from collector import metrics
+
     broker = configured_broker(settings)
     stop = stop_on_signals()
-    with opened(settings) as parts:
+    with opened(settings) as parts, metrics.served(settings.metrics_host, settings.metrics_port):
         _publish(parts)
         work(parts, broker, stop, collect=True)
 
@@ -122,6 +124,7 @@ def work(
     """Run the chosen parts in threads until `stop`; an error of one stops all and is raised."""
     workers = Workers(stop)
     if collect and broker is not None:
+        # Only here: a process without a collector must not say that it received nothing.
         from collector.service import Collector
 
         part = Collector(parts.settings, broker, parts.db, parts.store, parts.clock, mqtt_5=mqtt_5)

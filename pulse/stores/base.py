@@ -36,10 +36,14 @@ class IndicatorPoint(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What came of a write: `stored` are in the store now, `refused` (position, reason) never will be."""
+    """What came of a write: `stored` are in the store now, `refused` (position, reason) never will be.
+
+    Of those stored, `known` were there before.
+    """
 
     stored: int
     refused: tuple[tuple[int, str], ...] = ()
+    known: int = 0
 
 
 class TelemetryStore(Protocol):

@@ -158,6 +158,20 @@ def test_a_canary_that_stays_away_makes_deaf_from_the_last_proof_on() -> None:
     assert machine.passed(152) == []
 
 
+def test_blind_time_counts_up_to_the_canary_that_may_still_end_the_gap() -> None:
+    machine = listening_since(100)
+    machine.disconnected(110)
+    assert machine.blind_us(150) == 50
+    machine.connected(True, 160)
+    machine.canary_sent(3, 160)
+    assert machine.blind_us(170) == 60
+    assert machine.blind_us(160 + PATIENCE + 1) == 60 + PATIENCE + 1
+    machine.canary_sent(4, 190)
+    assert machine.blind_us(200) == 90
+    machine.canary_returned(4, 200)
+    assert machine.blind_us(999) == 90
+
+
 def test_a_canary_that_crawled_through_a_backlog_does_not_end_deafness() -> None:
     machine = listening_since(120)
     for number in (3, 4, 5):
@@ -295,8 +309,10 @@ class CoverageLaws(RuleBasedStateMachine):
         self.closed: list[Blind] = []
         self.proved: Proved | None = None
         self.sent: list[int] = []
-        self.proof: int | None = None
-        """Sending of the canary that last proved listening in this connection."""
+        self.sent_at: dict[int, int] = {}
+        self.blind = 0
+        """Length of the gaps and lost canaries of this machine that are over."""
+        self.counted = 0
 
     def obey(self, actions: list[Action]) -> None:
         for action in actions:
@@ -337,6 +353,7 @@ class CoverageLaws(RuleBasedStateMachine):
         self.number += 1
         self.obey(self.machine.canary_sent(self.number, self.now))
         self.sent.append(self.number)
+        self.sent_at[self.number] = self.now
 
     @precondition(lambda self: self.machine.phase is not Phase.AWAY and self.sent)
     @rule(skip=st.integers(0, 2))
@@ -344,7 +361,17 @@ class CoverageLaws(RuleBasedStateMachine):
         skip = min(skip, len(self.sent) - 1)
         number = self.sent[skip]
         self.sent = self.sent[skip + 1 :]
-        self.obey(self.machine.canary_returned(number, self.now))
+        gap, closed = self.open, len(self.closed)
+        actions = self.machine.canary_returned(number, self.now)
+        for action in actions:
+            if isinstance(action, Open) and gap is not None:
+                # A loss is noticed, which may make the gap begin earlier.
+                gap = action.blind
+        self.obey(actions)
+        if gap is None:
+            self.blind += sum(blind.end - blind.start for blind in self.closed[closed:])
+        elif self.open is None:
+            self.blind += max(0, self.sent_at[number] - gap.start)
 
     @precondition(lambda self: self.machine.listening)
     @rule()
@@ -370,7 +397,18 @@ class CoverageLaws(RuleBasedStateMachine):
         self.now += down
         self.machine = Coverage(PATIENCE)
         proved_us, dropped = self.proved or (0, None)
+        self.blind = self.counted = 0
         self.obey(self.machine.started(self.start, proved_us, self.open, dropped, self.now))
+
+    @invariant()
+    def blind_time_is_that_of_the_gaps_and_never_shrinks(self) -> None:
+        blind = self.machine.blind_us(self.now)
+        assert blind >= self.counted
+        self.counted = blind
+        if self.open is None:
+            assert blind == self.blind
+        else:
+            assert self.blind <= blind <= self.blind + max(0, self.now - self.open.start)
 
     @invariant()
     def exactly_one_of_them(self) -> None:

@@ -23,6 +23,7 @@ from pulse.messages import Message
 from pulse.settings import Broker
 from pulse.stores.base import Written
 from pulse.stores.relational import registry
+from tests.collector.scraping import own
 from tests.collector.station import Field, Station, field, topic
 from tests.collector.test_mqtt import eventually
 from tests.servers import RunningBroker, mosquitto
@@ -65,7 +66,7 @@ class Moody:
         good = [m for m in messages if m.seq is None or m.seq != self.refused_seq]
         bad = tuple((i, "never") for i, m in enumerate(messages) if m not in good)
         written: Written = self._store.write_messages(good)
-        return Written(written.stored, bad)
+        return Written(written.stored, bad, written.known)
 
 
 def moody(station: Station) -> Moody:
@@ -185,6 +186,8 @@ def test_a_database_that_is_away_only_delays(station: Station, monkeypatch: pyte
         eventually(lambda: station.state("cam-1") == "online", "online")
         away.set()
         through_us = station.through_us()
+        unregistered = own()["pulse_messages_unregistered_total"]
+        devices.beat("stranger")
         for seq in range(2, 5):
             devices.beat("cam-1", timed(station, seq))
             devices.beat("cam-2", timed(station, seq))
@@ -194,6 +197,9 @@ def test_a_database_that_is_away_only_delays(station: Station, monkeypatch: pyte
         eventually(lambda: station.state("cam-2") in {"online", "offline"}, "the ledger caught up", 15)
         eventually(lambda: station.state("cam-2") == "offline", "silence noticed", 15)
         assert collector.link.connections == 1
+        with station.db.read() as connection:
+            assert [found.device for found in registry.inbox(connection)] == ["stranger"]
+        assert own()["pulse_messages_unregistered_total"] == unregistered + 1
     assert_replay_agrees(station, "cam-1", "cam-2")
 
 

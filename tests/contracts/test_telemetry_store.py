@@ -18,7 +18,7 @@ from pulse.ledger.model import FOREVER
 from pulse.ledger.replay_file import replay
 from pulse.messages import Channel, Evidence, Message
 from pulse.stores.acceptable import INT64_MAX, INT64_MIN
-from pulse.stores.base import IndicatorPoint, TelemetryStore, TransitionPoint
+from pulse.stores.base import IndicatorPoint, TelemetryStore, TransitionPoint, Written
 from tests.stores.backends import BACKENDS, Backend, fresh_names, made
 from tests.stores.influx_server import influx_server
 from tests.stores.samples import T, message, messages
@@ -81,7 +81,7 @@ def test_every_member_of_a_message_comes_back(store: TelemetryStore, data: st.Da
     device = next(fresh_names)
     given_ = data.draw(st.lists(messages(device), min_size=1, max_size=5, unique_by=lambda m: m.identity))
     written = store.write_messages(given_)
-    assert written == (len(given_), ())
+    assert written == Written(len(given_))
     assert as_set(everything(store, device=device)) == as_set(given_)
     for one in given_:
         assert one in store.read_measured(device, one.observed_us, one.observed_us + 1)
@@ -117,7 +117,7 @@ def test_every_member_of_a_message_comes_back(store: TelemetryStore, data: st.Da
 )
 def test_awkward_values_come_back(store: TelemetryStore, changes: dict[str, Any]) -> None:
     given_ = message(**changes)
-    assert store.write_messages([given_]) == (1, ())
+    assert store.write_messages([given_]) == Written(1)
     assert everything(store) == [given_]
 
 
@@ -243,7 +243,7 @@ def test_a_batch_written_again_changes_nothing(backend: Backend, store: Telemetr
         message(device="will", evidence=Evidence.OFFLINE, channel=Channel.STATUS, measured_us=None, order=99)
     ]
     store.write_messages(batch)
-    assert store.write_messages(batch) == (len(batch), ())
+    assert store.write_messages(batch) == Written(len(batch), known=len(batch))
     assert everything(store) == in_order(batch)
     with opened(backend) as restarted:
         restarted.write_messages(batch[10:30])
@@ -264,13 +264,13 @@ def test_of_a_redelivered_message_the_first_observation_stays(
     store.write_messages([first])
     store.write_messages([between])
     with opened(backend) if restarted else contextlib.nullcontext(store) as later:
-        assert later.write_messages([again]) == (1, ())
+        assert later.write_messages([again]) == Written(1, known=1)
         assert everything(later) == [first, between]
 
 
 def test_of_a_message_twice_in_one_batch_the_first_stays(store: TelemetryStore) -> None:
     first, again = message(order=1), message(observed_us=T + 1, measured_us=T - 200_000, order=2)
-    assert store.write_messages([first, again]) == (2, ())
+    assert store.write_messages([first, again]) == Written(2, known=1)
     assert everything(store) == [first]
 
 
@@ -487,7 +487,7 @@ def test_what_no_store_takes_is_refused_and_holds_up_nothing(
 
 
 def test_nothing_written_is_nothing_stored(store: TelemetryStore) -> None:
-    assert store.write_messages([]) == (0, ())
+    assert store.write_messages([]) == Written(0)
     assert everything(store) == []
 
 

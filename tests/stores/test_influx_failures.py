@@ -9,7 +9,7 @@ import pytest
 from pulse.errors import SettingsError, StoreRejected, StoreUnavailable
 from pulse.ledger.model import FOREVER
 from pulse.settings import Settings, load
-from pulse.stores.base import TransitionPoint
+from pulse.stores.base import TransitionPoint, Written
 from pulse.stores.influx import InfluxTelemetryStore
 from pulse.stores.influx.client import Client
 from pulse.stores.opening import open_store
@@ -57,7 +57,7 @@ def test_a_failed_write_can_be_done_again(
     influx.script[WRITE].append(reply)
     with pytest.raises(StoreUnavailable, match="InfluxDB"):
         store.write_messages([message()])
-    assert store.write_messages([message()]) == (1, ())
+    assert store.write_messages([message()]) == Written(1)
     assert influx.bodies[0] == influx.bodies[1]
 
 
@@ -168,7 +168,7 @@ def test_an_outage_in_the_middle_of_a_split_loses_nothing(
     influx.script[WRITE].extend([Reply.error(422, "conflict"), Reply(204), Reply.error(503, "busy")])
     with pytest.raises(StoreUnavailable):
         store.write_messages(batch)
-    assert store.write_messages(batch) == (4, ())
+    assert store.write_messages(batch) == Written(4)
     assert influx.bodies[-1].count(b"\n") == 3
 
 

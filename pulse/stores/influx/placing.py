@@ -97,10 +97,14 @@ class Examined(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a message goes: its timestamp, and that of its copy in `late` if it gets one."""
+    """Where a message goes: its timestamp, and that of its copy in `late` if it gets one.
+
+    `known`: it lies there already, and is written once more.
+    """
 
     ns: int
     late_ns: int | None
+    known: bool = False
 
 
 class Placer:
@@ -235,7 +239,7 @@ class Ground:
         self.put(_stored(HEARTBEAT, message, ns))
         if late_ns is not None:
             self.put(_stored(LATE, message, late_ns))
-        return Place(ns, late_ns)
+        return Place(ns, late_ns, known is not None)
 
     def _same(self, message: Message) -> Stored | None:
         window = window_us(message)

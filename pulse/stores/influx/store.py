@@ -60,6 +60,7 @@ class InfluxTelemetryStore:
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages; they can be read when this returns."""
         refused: dict[int, str] = {}
+        known = 0
         with self._writing:
             self._ensure_open()
             for position, message in enumerate(messages):
@@ -69,11 +70,12 @@ class InfluxTelemetryStore:
             positions = [position for position in range(len(messages)) if position not in refused]
             accepted = [messages[position] for position in positions]
             if accepted:
-                for position, reason in self._write_or_reopen(accepted):
+                not_taken, known = self._write_or_reopen(accepted)
+                for position, reason in not_taken:
                     refused[positions[position]] = reason
-        return Written(len(messages) - len(refused), tuple(sorted(refused.items())))
+        return Written(len(messages) - len(refused), tuple(sorted(refused.items())), known)
 
-    def _write_or_reopen(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
+    def _write_or_reopen(self, messages: Sequence[Message]) -> tuple[list[tuple[int, str]], int]:
         try:
             return self._write(messages)
         except Misconfigured as error:
@@ -82,23 +84,26 @@ class InfluxTelemetryStore:
                 self._opened, self._placer = False, None
             raise
 
-    def _write(self, messages: Sequence[Message]) -> list[tuple[int, str]]:
+    def _write(self, messages: Sequence[Message]) -> tuple[list[tuple[int, str]], int]:
+        """Positions and reasons of what is refused, and how many were stored before."""
         placer = self._placer
         if placer is None:
             known = marks.load(self._client, min(m.observed_us for m in messages))
             placer = self._placer = Placer(known, self._clock_trusted, self._datable_us)
         examined = placer.examine(messages)
         places = placer.place(messages, examined, lookup.stored(self._client, examined.probes))
-        refused, sent, lines = [], [], []
+        refused, sent, lines, again = [], [], [], set()
         for position, (message, place) in enumerate(zip(messages, places, strict=True)):
             if isinstance(place, Place):
                 sent.append(position)
-                lines.append(self._lines.render(message, *place))
+                lines.append(self._lines.render(message, place.ns, place.late_ns))
+                if place.known:
+                    again.add(position)
             elif place is not None:
                 refused.append((position, place))
         refused.extend((sent[line], reason) for line, reason in write_lines(self._client, lines))
         placer.confirm(messages, examined)
-        return refused
+        return refused, places.count(None) + len(again.difference(position for position, _ in refused))
 
     def seen(self, messages: Sequence[Message]) -> list[bool]:
         """For each message, whether the same one is stored already."""

@@ -44,8 +44,8 @@ class SqliteTelemetryStore:
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages in one transaction that is on disk when this returns."""
         if isinstance(messages, MessageColumns) and are_acceptable(messages):
-            self._committing(lambda connection: self._write_columns(connection, messages))
-            return Written(len(messages))
+            new = self._committing(lambda connection: self._write_columns(connection, messages))
+            return Written(len(messages), known=len(messages) - new)
         refused = []
         accepted = []
         for position, message in enumerate(messages):
@@ -54,21 +54,22 @@ class SqliteTelemetryStore:
                 accepted.append(message)
             else:
                 refused.append((position, reason))
-        if accepted:
-            self._committing(lambda connection: self._write(connection, accepted))
-        return Written(len(accepted), tuple(refused))
+        new = self._committing(lambda connection: self._write(connection, accepted)) if accepted else 0
+        return Written(len(accepted), tuple(refused), len(accepted) - new)
 
-    def _committing(self, write: Callable[[sqlite3.Connection], _Hours]) -> None:
-        """Write in one transaction; `write` gives the hours that devices were heard in."""
+    def _committing(self, write: Callable[[sqlite3.Connection], tuple[_Hours, int]]) -> int:
+        """Write in one transaction; `write` gives the hours in which devices were heard, and how many are new."""
         try:
             with self._connections.writing() as connection:
-                hours = self._devices.later_hours(*write(connection))
+                heard, new = write(connection)
+                hours = self._devices.later_hours(*heard)
                 queries.put_last_hours(connection, hours)
         except BaseException:
             # What was numbered in an undone transaction is not in the file.
             self._forget()
             raise
         self._devices.note_hours(hours)
+        return new
 
     def _numbers_of(self, connection: sqlite3.Connection, names: Sequence[str]) -> Ints:
         return self._devices.of(names, lambda unknown: queries.device_numbers(connection, unknown))
@@ -79,22 +80,22 @@ class SqliteTelemetryStore:
             origin = self._origins[place] = queries.origin_number(connection, place)
         return origin
 
-    def _write_columns(self, connection: sqlite3.Connection, messages: MessageColumns) -> _Hours:
+    def _write_columns(self, connection: sqlite3.Connection, messages: MessageColumns) -> tuple[_Hours, int]:
         """Live messages with a time of their own column by column, the few others one by one."""
         plain = messages.dated() & ~messages.retained
-        others = _NOTHING
+        others, new = _NOTHING, 0
         if not plain.all():
-            others = self._write(connection, list(messages.take(~plain)))
+            others, new = self._write(connection, list(messages.take(~plain)))
             messages = messages.take(plain)
         device = self._numbers_of(connection, [o.device for o in messages.origins])
         origin = [self._origin(connection, (o.community, o.kind)) for o in messages.origins]
-        connection.executemany(_INSERT, to_rows(messages, device.tolist(), origin))
+        new += connection.executemany(_INSERT, to_rows(messages, device.tolist(), origin)).rowcount
         last = np.full(len(device), TIME_MIN_US, dtype=np.int64)
         np.maximum.at(last, messages.origin, messages.observed)
         hours = np.array([hour_of(us) for us in last.tolist()], dtype=np.int64)
-        return np.append(others[0], device), np.append(others[1], hours)
+        return (np.append(others[0], device), np.append(others[1], hours)), new
 
-    def _write(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> _Hours:
+    def _write(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> tuple[_Hours, int]:
         plain, undated, retained = [], [], []
         devices = self._numbers_of(connection, [message.device for message in messages])
         for message, device in zip(messages, devices.tolist(), strict=True):
@@ -106,10 +107,14 @@ class SqliteTelemetryStore:
                 retained.append(row + queries.same_dated(message, device))
             else:
                 plain.append(row)
-        connection.executemany(_INSERT, plain)
-        connection.executemany(_INSERT_UNLESS + queries.SAME_UNDATED, undated)
-        connection.executemany(_INSERT_UNLESS + queries.SAME_DATED, retained)
-        return devices, np.array([hour_of(message.observed_us) for message in messages], dtype=np.int64)
+        kinds = (
+            (_INSERT, plain),
+            (_INSERT_UNLESS + queries.SAME_UNDATED, undated),
+            (_INSERT_UNLESS + queries.SAME_DATED, retained),
+        )
+        new = sum(connection.executemany(insert, rows).rowcount for insert, rows in kinds if rows)
+        hours = np.array([hour_of(message.observed_us) for message in messages], dtype=np.int64)
+        return (devices, hours), new
 
     def _forget(self) -> None:
         self._devices = Numbers()
