@@ -58,7 +58,7 @@ class SqliteTelemetryStore:
         return Written(len(accepted), tuple(refused), len(accepted) - new)
 
     def _committing(self, write: Callable[[sqlite3.Connection], tuple[_Hours, int]]) -> int:
-        """Write in one transaction; `write` gives the hours in which devices were heard, and how many are new."""
+        """Write in one transaction; `write` gives the hours when devices were heard, and how many are new."""
         try:
             with self._connections.writing() as connection:
                 heard, new = write(connection)
