@@ -77,8 +77,9 @@ def check(password: str, *, user: str = "", least: int = DEFAULT_LEAST, where: s
     few = len(_unguessable(text.casefold(), user.casefold())) < min(_LEAST_OF_ITS_OWN, least)
     if few or _guesses(text, user) < 10 ** min(_LEAST_MAGNITUDE, least - 1):
         raise BadInput(
-            "密码太容易猜：由常用词、用户名、重复或连续的字符组成 / "
-            "too easy to guess: made of common words, the user's name, repeated or consecutive characters",
+            "密码太容易猜：由常见或已泄露的密码、姓名、日期、用户名、重复或连续的字符组成 / "
+            "too easy to guess: made of common or leaked passwords, names, dates, the user's name, repeated "
+            "or consecutive characters",
             where=where,
         )
 

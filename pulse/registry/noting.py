@@ -27,8 +27,9 @@ _Records = Mapping[str, _Record]
 def noted(connection: Connection, actor: Actor, now_us: int, what: Collection[What] = WHAT) -> Iterator[None]:
     """Write down what the block changes of these parts of the registry; nothing where it changes nothing.
 
-    `registry.change` has the members that differ, before and after, of one record. What moves from one
-    community to another is told to both. `registry.add` has how many of each kind were added to a community.
+    `registry.change` has the members that differ, before and after, of one record, once for each community
+    that it concerns: of a device that moves, both; of a kind, all that have devices of it. `registry.add` has
+    how many of each kind were added to a community.
     """
     before = {part: _records(connection, part) for part in what}
     yield
@@ -40,7 +41,11 @@ def noted(connection: Connection, actor: Actor, now_us: int, what: Collection[Wh
             if known is None:
                 added.setdefault(record.community, Counter())[record.kind or name] += 1
             elif known.members != record.members:
-                _note_change(connection, actor, f"{_SUBJECTS[part]}:{name}", known, record, now_us)
+                if part == "kinds":
+                    concerned = {d.community for d in registry.devices(connection, kind=name)}
+                else:
+                    concerned = {c for c in (known.community, record.community) if c is not None}
+                _note_change(connection, actor, f"{_SUBJECTS[part]}:{name}", known, record, concerned, now_us)
         for community, counts in added.items():
             audit.append(
                 connection,
@@ -54,10 +59,16 @@ def noted(connection: Connection, actor: Actor, now_us: int, what: Collection[Wh
 
 
 def _note_change(
-    connection: Connection, actor: Actor, subject: str, before: _Record, after: _Record, now_us: int
+    connection: Connection,
+    actor: Actor,
+    subject: str,
+    before: _Record,
+    after: _Record,
+    concerned: Collection[str],
+    now_us: int,
 ) -> None:
     differing = [name for name, value in after.members.items() if before.members[name] != value]
-    for community in dict.fromkeys((before.community, after.community)):
+    for community in sorted(concerned) or (None,):
         audit.append(
             connection,
             actor,

@@ -152,7 +152,15 @@ def noted(db: Database, what: What, rows: str) -> list[tuple[object, ...]]:
 
 def test_a_longer_timeout_is_told_with_what_it_was(db: Database) -> None:
     assert noted(db, "kinds", "camera,摄像机,Camera,60,86400") == [
-        ("registry.change", "kind:camera", None, '{"timeout_s":180.0}', '{"timeout_s":86400.0}')
+        ("registry.change", "kind:camera", "xinjinglou", '{"timeout_s":180.0}', '{"timeout_s":86400.0}')
+    ]
+
+
+def test_a_kind_without_devices_is_told_to_those_who_see_all(db: Database) -> None:
+    with db.write() as connection:
+        registry.put_kinds(connection, [Kind("unused", timeout_s=60)], T)
+    assert noted(db, "kinds", "unused,,,,120") == [
+        ("registry.change", "kind:unused", None, '{"timeout_s":60.0}', '{"timeout_s":120.0}')
     ]
 
 
@@ -169,8 +177,8 @@ def test_what_moves_is_told_to_the_community_that_loses_it_too(db: Database) -> 
     row = "a,other,camera,门,,,,x;y,,,,,0,false,2026-09-21T14:13:20Z,"
     moved = noted(db, "devices", row)
     assert [(action, subject, community) for action, subject, community, _, _ in moved] == [
-        ("registry.change", "device:a", "xinjinglou"),
         ("registry.change", "device:a", "other"),
+        ("registry.change", "device:a", "xinjinglou"),
     ]
     assert '"community":"xinjinglou"' in str(moved[0][3])
 
