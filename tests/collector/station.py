@@ -95,6 +95,15 @@ class Station:
             mark = coverage.watermark(connection)
         return 0 if mark is None else mark.through_us
 
+    def has_taken(self, device: str, seq: int) -> bool:
+        """Whether the store has the message, and the database everything received up to it.
+
+        Two threads write them: what the store has, the database may get to know later. The watermark is in
+        one transaction with all that it covers, the quarantine too.
+        """
+        found = [m for m in self.store.read_messages(0, FOREVER // 4, device=device) if m.seq == seq]
+        return bool(found) and self.through_us() > found[-1].observed_us
+
     def _transitions(self, device: str) -> list[Event]:
         with self.db.read() as connection:
             found = events.after(connection, 0, 10_000)

@@ -304,7 +304,8 @@ def test_a_lost_spool_is_rebuilt_from_what_is_stored(station: Station) -> None:
     with station.collecting(), field(station.url) as devices:
         eventually(station.listening, "listening again")
         devices.beat("cam-1", timed(station, 2))
-        eventually(lambda: seqs(station, "cam-1") == [1, 2], "stored")
+        eventually(lambda: station.has_taken("cam-1", 2), "stored")
+        assert seqs(station, "cam-1") == [1, 2]
         assert station.state("cam-1") == "online"
         eventually(lambda: station.state("cam-1") == "offline", "silence noticed", 10)
     assert_replay_agrees(station, "cam-1", "cam-2")
