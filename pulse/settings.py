@@ -24,7 +24,10 @@ PREFIX = "PULSE_"
 class Settings(BaseSettings):
     """All settings of one installation; the environment name of a field is `PULSE_` + its name."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    # Compose files hand over empty what is not set.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     data_dir: Path = Field(Path("data"), description="Folder of the embedded databases, the spool and keys.")
     database_url: SecretStr | None = Field(
