@@ -72,6 +72,8 @@ class _Pending:
         self.late = 0
         self.quarantined: list[Quarantined] = []
         self.doubted: set[str] = set()
+        self.epoch = 0
+        """The connection that delivered it."""
         self.mids: list[int] = []
         self.canaries: list[int] = []
         self.unacknowledgeable = 0
@@ -190,6 +192,9 @@ class Intake:
     def received(self, publishes: Publishes) -> None:
         """Decode messages into the batch, or quarantine them."""
         self._heard_s = self._clock.monotonic_s()
+        if self._pending and self._pending.epoch != self.link.epoch:
+            # Of an earlier connection: to be kept, and acknowledged no more.
+            self._flush()
         start = 0
         try:
             if not self._own_topics.isdisjoint(publishes.topics):
@@ -212,6 +217,7 @@ class Intake:
         pending = self._pending
         if pending.since_s is None:
             pending.since_s = self._heard_s
+            pending.epoch = self.link.epoch
         if message.qos:
             pending.mids.append(message.mid)
         if message.topic == _DROPPED:
@@ -234,6 +240,7 @@ class Intake:
             pending = self._pending
             if pending.since_s is None:
                 pending.since_s = self._heard_s
+                pending.epoch = self.link.epoch
             if pending.earliest_us is None:
                 pending.earliest_us = part.observed_us
             self._take(part)
@@ -439,7 +446,7 @@ class Intake:
             metrics.BATCH_MESSAGES.observe(pending.items())
         pending.count()
         self._pending = _Pending()
-        self.link.acknowledge(self.link.epoch, pending.mids)
+        self.link.acknowledge(pending.epoch, pending.mids)
         now_us = self._clock.now_us()
         actions: list[Action] = []
         if pending.latest_live_us is not None:

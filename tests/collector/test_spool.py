@@ -312,3 +312,51 @@ def test_a_second_collector_on_the_same_folder_is_refused(path: Path) -> None:
     with pytest.raises(Conflict, match="another collector"):
         opened(path)
     spool.close()
+
+
+def test_what_is_appended_is_on_disk_and_not_only_on_its_way(path: Path) -> None:
+    spool = opened(path)
+    assert spool._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    full = 2
+    assert spool._db.execute("PRAGMA synchronous").fetchone() == (full,)
+    spool.close()
+
+
+def test_a_salvage_that_a_crash_or_a_full_disk_interrupts_is_done_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(path)
+    for number in range(60):
+        spool.append([beat("a", NOON_US + number * 50 + at) for at in range(50)])
+    spool.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xa5" * 8192)
+    connect = spoolfile.connect
+
+    def full(file: Path) -> sqlite3.Connection:
+        if file != path:
+            raise sqlite3.OperationalError("database or disk is full")
+        return connect(file)
+
+    def killed(_path: Path, _aside: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spoolfile, "connect", full)
+        with pytest.raises(StoreUnavailable, match="full"):
+            opened(path)
+    assert path.exists()
+    assert not list(path.parent.glob("*.damaged-*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(spoolfile, "_put_in_place", killed)
+        with pytest.raises(KeyboardInterrupt):
+            opened(path)
+    assert not path.exists()
+    reopened = opened(path)
+    assert 0 < len(reopened.read_after(0, limit=1_000)) < 60
+    reopened.close()
+    assert sorted(file.name.rstrip("0123456789") for file in path.parent.iterdir()) == [
+        "spool.db",
+        "spool.db.damaged-",
+    ]
