@@ -105,10 +105,8 @@ def heard(engine: Engine, times: Ints, now: int) -> Iterator[tuple[str, Run]]:
     engine.sweep(now)
 
 
-def settle(station: Station, times: Ints) -> None:
-    """Write down what a collector knows that heard each device once, and stopped now."""
-    clock = SystemClock()
-    now_us = clock.now_us()
+def settle(station: Station, times: Ints, now_us: int) -> None:
+    """Write down what a collector knows that heard each device once, and stops at `now_us`."""
     with station.db.read() as connection:
         fleet = registry.ledger_fleet(connection)
     engine = engine_of(fleet, int(times.min()) - SECOND_US if len(times) else now_us)
@@ -124,7 +122,7 @@ def settle(station: Station, times: Ints) -> None:
             connection, Watermark(now_us, listening=True, written_us=now_us, session="bench")
         )
         recovery.write_proof(connection, Proof(now_us, None))
-    with contextlib.closing(Spool(station.settings.data_dir / "spool.db", clock)) as spool:
+    with contextlib.closing(Spool(station.settings.data_dir / "spool.db", SystemClock())) as spool:
         spool.save_snapshot(recovery.saved(engine, now_us), spool.last_seq())
 
 
