@@ -4,9 +4,11 @@ The terms are those of IEC 60050-192 (dependability), the expressions those of I
 values: a mean is a total divided by a number, and does not exist without that number.
 """
 
+import re
 from typing import Any
 
 from pulse.clock import DAY_US, SECOND_US, to_iso
+from pulse.errors import BadInput
 from pulse.indicators.present import described, ratio
 from pulse.ledger.model import State
 from pulse.ledger.outages import Ending
@@ -14,6 +16,9 @@ from pulse.ledger.statistics import WHOLE, Longest, Meeting, Tally
 
 YEAR_US = 365 * DAY_US
 """A device-year: 8,760 hours, as failure rates are usually told."""
+
+
+_PERCENTAGE = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,3}))?")
 
 
 def described_group(tally: Tally, meeting: Meeting, threshold: int) -> dict[str, Any]:
@@ -69,6 +74,19 @@ def faults_per_device_year(tally: Tally) -> float | None:
 def percent_of(threshold: int) -> float:
     """A threshold in percent."""
     return threshold * 100 / WHOLE
+
+
+def parse_threshold(text: str, where: str) -> int:
+    """A percentage such as `95` or `99.5` in thousandths of a percent. Raises `BadInput` naming `where`."""
+    found = _PERCENTAGE.fullmatch(text)
+    threshold = 0 if found is None else int(found[1]) * 1000 + int((found[2] or "").ljust(3, "0"))
+    if found is None or threshold > WHOLE:
+        raise BadInput(
+            f"{text!r} 不是 0 到 100、最多三位小数的百分数 / is not a percentage from 0 to 100 "
+            "with at most three decimals",
+            where=where,
+        )
+    return threshold
 
 
 def _described(tally: Tally) -> dict[str, Any]:
