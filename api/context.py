@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 from pulse.clock import Clock
 from pulse.indicators.online_rate import OnlineRate
-from pulse.indicators.statistics import Statistics
-from pulse.ledger.flapping import FlapTerms
+from pulse.indicators.statistics import Statistics, flap_terms
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.relational.database import Database
@@ -25,8 +24,3 @@ class Context:
     def __post_init__(self) -> None:
         statistics = Statistics(self.rate.library, self.clock, flap_terms(self.settings))
         object.__setattr__(self, "statistics", statistics)
-
-
-def flap_terms(settings: Settings) -> FlapTerms:
-    """What makes a device flap in this installation."""
-    return FlapTerms(settings.flap_changes, settings.flap_window_us())

@@ -16,6 +16,7 @@ from pulse.ledger.model import Device, Run
 from pulse.ledger.outages import reaches_back
 from pulse.ledger.replay import Known, Query, device_figures
 from pulse.ledger.statistics import Meeting, Tally, tallied
+from pulse.settings import Settings
 
 DEFAULT_DAYS = 30
 """The period that is looked at when none is given, up to now."""
@@ -77,6 +78,11 @@ class Group:
         """Count one device in."""
         self.tally.add(tally)
         self.meeting.add(tally.figures, threshold)
+
+
+def flap_terms(settings: Settings) -> FlapTerms:
+    """What makes a device flap in this installation."""
+    return FlapTerms(settings.flap_changes, settings.flap_window_us())
 
 
 class Statistics:
