@@ -38,6 +38,7 @@ from api.routes import (
     indicators,
     reference,
     sessions,
+    statistics,
     tokens,
     users,
 )
@@ -91,6 +92,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         indicators.router(context),
         devices.router(context, present),
         device.router(context),
+        statistics.router(context, present),
         events.router(hub),
         collector.router(context),
         coverage.router(context),

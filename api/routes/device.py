@@ -9,10 +9,12 @@ from api.answers import answers, json
 from api.auth.guard import Allowed
 from api.auth.unseen import note_unseen
 from api.context import Context
-from api.models import DeviceAnswer, IntervalsAnswer
+from api.models import IntervalsAnswer
 from api.params import At, DeviceId, From, KnownAt, Moment, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE, UNKNOWN_DEVICE
 from api.problems import Checks, Problem
+from api.statistics_examples import OF_DEVICE
+from api.statistics_models import DeviceFullAnswer
 from pulse.access.roles import Actor, Permission
 from pulse.clock import DAY_US
 
@@ -30,9 +32,9 @@ def router(context: Context) -> APIRouter:
     @routes.get(
         "/{id}",
         summary="一台设备及其原因 / one device and why",
-        response_model=DeviceAnswer,
+        response_model=DeviceFullAnswer,
         responses=answers(
-            examples.DEVICE_DETAIL,
+            {**examples.DEVICE_DETAIL, "statistics": OF_DEVICE},
             INVALID_PARAMETERS,
             UNKNOWN_DEVICE,
             UNAVAILABLE,
