@@ -4,8 +4,8 @@ PYTHON ?=
 ARGS ?=
 BIN := .venv/bin
 PY := $(BIN)/python
-# Most tests wait for servers rather than compute: two of them for each core, at most eight.
-WORKERS := $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2); echo $$((n > 4 ? 8 : 2 * n)))
+# Most tests wait for servers rather than compute: one process more than there are cores, at most eight.
+WORKERS := $(shell n=$$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2); echo $$((n > 7 ? 8 : n + 1)))
 
 export PYTHON
 
