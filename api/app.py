@@ -29,6 +29,7 @@ from api.problem_kinds import FORBIDDEN, SIGN_IN_REQUIRED, TOO_MANY
 from api.routes import (
     audit,
     collector,
+    coverage,
     credentials,
     device,
     devices,
@@ -37,6 +38,7 @@ from api.routes import (
     indicators,
     reference,
     sessions,
+    statistics,
     tokens,
     users,
 )
@@ -90,8 +92,10 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         indicators.router(context),
         devices.router(context, present),
         device.router(context),
+        statistics.router(context, present),
         events.router(hub),
         collector.router(context),
+        coverage.router(context),
         users.router(context),
         sessions.router(context),
         tokens.router(context),

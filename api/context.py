@@ -1,9 +1,10 @@
 """What the API works with; the command that starts it puts the parts together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pulse.clock import Clock
 from pulse.indicators.online_rate import OnlineRate
+from pulse.indicators.statistics import Statistics, flap_terms
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.relational.database import Database
@@ -18,3 +19,8 @@ class Context:
     store: TelemetryStore
     clock: Clock
     rate: OnlineRate
+    statistics: Statistics = field(init=False)
+
+    def __post_init__(self) -> None:
+        statistics = Statistics(self.rate.library, self.clock, flap_terms(self.settings))
+        object.__setattr__(self, "statistics", statistics)

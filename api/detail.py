@@ -66,6 +66,7 @@ def device(context: Context, device_id: str, moment: Moment, within: Within) -> 
         "window": why.listening_window(terms, blinds, start_us, judged_us, asked.known_us),
         **heard,
         "intervals": [_interval(stretch) for stretch in past],
+        "statistics": context.statistics.device(device_id, context.statistics.period(None, *asked)),
         "at": to_iso(asked.at_us),
         "known_at": to_iso(asked.known_us),
     }

@@ -7,6 +7,8 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from pulse.access.network import network
+
 OFF = "off"
 MOST_ADDRESSES = 50_000
 """Counted one by one; beyond that, newcomers are counted by large networks, so that a flood of addresses
@@ -67,18 +69,6 @@ class Limits:
             return None
         # The whole window: by then every count of it is forgotten.
         return rate.get_expiry()
-
-
-def network(address: str, *, large: bool = False) -> str:
-    """Who counts as one client."""
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown" if large else address
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    bits = (8 if large else 32) if found.version == 4 else (16 if large else 64)
-    return str(ipaddress.ip_network((found, bits), strict=False))
 
 
 def _is_loopback(address: str) -> bool:

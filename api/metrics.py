@@ -24,7 +24,7 @@ from api.present import Present
 from pulse import logs
 from pulse.clock import SECOND_US
 from pulse.errors import PulseError
-from pulse.stores.relational import coverage, spoolstatus
+from pulse.stores.relational import coverage, incidents, spoolstatus
 
 STREAMS = frozenset({"/api/v1/events"})
 """Endless answers, whose duration says nothing."""
@@ -136,6 +136,15 @@ class _AtScrape(Collector):
         with self._context.db.read() as connection:
             mark = coverage.watermark(connection)
             spool = spoolstatus.read(connection)
+            unsettled = Count((e.found.community, e.status) for e in incidents.unsettled(connection))
+        gauge = GaugeMetricFamily(
+            "pulse_incidents_unsettled",
+            "Correlated silences that wait for people to confirm, approve or dismiss them.",
+            labels=["community", "status"],
+        )
+        for labels, count in sorted(unsettled.items()):
+            gauge.add_metric(labels, count)
+        yield gauge
         if spool is not None:
             yield GaugeMetricFamily(
                 "pulse_spool_stalled", "1 while nothing can be acknowledged.", int(spool.stalled is not None)

@@ -11,6 +11,7 @@ from api.problems import Checks
 from pulse.clock import parse_time, to_iso
 from pulse.errors import BadInput
 from pulse.ids import is_id
+from pulse.indicators.reliability import parse_threshold
 from pulse.indicators.within import Within, covers
 from pulse.stores.relational import registry
 
@@ -60,6 +61,14 @@ Community = Annotated[
 ]
 Kind = Annotated[
     str | None, Query(max_length=64, description="只看这个类别 / of this kind only", examples=["camera"])
+]
+Threshold = Annotated[
+    str,
+    Query(
+        max_length=10,
+        description="可用率阈值，百分数 / availability to reach, percent with at most three decimals",
+        examples=["95", "99.5"],
+    ),
 ]
 DeviceId = Annotated[
     str,
@@ -149,6 +158,15 @@ def period(
     if known_us is not None and to_us > known_us:
         checks.refuse("to", "after_known_at", to)
     return Period(from_us, to_us, known_us)
+
+
+def threshold_of(checks: Checks, text: str) -> int:
+    """An availability in thousandths of a percent; 0 when it is refused."""
+    try:
+        return parse_threshold(text, "threshold")
+    except BadInput:
+        checks.refuse("threshold", "not_a_percentage", text)
+        return 0
 
 
 def one_of(checks: Checks, name: str, value: str | None, known: Iterable[str]) -> None:

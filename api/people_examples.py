@@ -47,7 +47,8 @@ TOKEN = {
 }
 TOKENS = {"tokens": [TOKEN]}
 NEW_TOKEN = {**TOKEN, "token": "pulse_…"}
-CREDENTIAL = {"device": "cam-017", "password": "…", "generation": 2}
+CREDENTIAL = {"device": "cam-017", "password": "…", "generation": 2, "broker": "reloaded"}
+REVOKED = {"ended": True, "broker": "reloaded"}
 AUDIT = {
     "entries": [
         {

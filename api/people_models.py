@@ -1,6 +1,6 @@
 """Bodies and answers about accounts, sessions, tokens, credentials and the audit log."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -106,6 +106,11 @@ class SessionsAnswer(BaseModel):
     sessions: list[SessionAnswer]
 
 
+BrokerTold = Literal["reloaded", "written", "open", "none", "failed"]
+"""MQTT 服务器是否已得知 / whether the broker knows: its files are in force; written, and it watches them or
+does not run; it lets everybody in until it starts again; somebody else has to bring them; not written."""
+
+
 class EndedAnswer(BaseModel):
     """是否由此次请求结束 / whether it was this request that ended it."""
 
@@ -146,6 +151,14 @@ class CredentialAnswer(BaseModel):
     device: str
     password: str
     generation: int
+    broker: BrokerTold
+
+
+class RevokedAnswer(BaseModel):
+    """口令已撤销 / the password is revoked."""
+
+    ended: bool
+    broker: BrokerTold
 
 
 class EntryAnswer(BaseModel):

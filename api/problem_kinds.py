@@ -233,6 +233,10 @@ FAULTS = {
     "unknown_value": Text("没有这个值；可用的值：{known}", "no such value; there are: {known}"),
     "out_of_range": Text("超出范围：{bounds}", "out of range: {bounds}"),
     "not_a_number": Text("不是整数", "not a whole number"),
+    "not_a_percentage": Text(
+        "不是 0 到 100 之间、最多三位小数的百分数",
+        "not a percentage from 0 to 100 with at most three decimals",
+    ),
     "not_of_step": Text("必须是 60 的倍数（秒）", "has to be a multiple of 60 (seconds)"),
     "too_many_points": Text(
         "会得到 {points} 个点，最多 {most} 个；请缩短时段，或把 step_s 改为 {step_s} 以上",

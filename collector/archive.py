@@ -1,13 +1,14 @@
 """The past that the ledger asks for when a message reaches back: a window in memory, and the stores."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from collector.spool import POSITION_BITS, Spool
-from pulse.batches import Flags, MessageColumns, columns_of
-from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run
+from pulse.batches import Flags, MessageColumns, columns_of, joined
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import EVER, FOREVER, Evidence, Run
 from pulse.messages import Message
 from pulse.stores.base import TelemetryStore
 from pulse.stores.relational import intervals
@@ -71,12 +72,24 @@ class Archive:
         """What the device said within the window, registered or not."""
         return [message for batch in self._batches for message in batch.of(device)]
 
-    def can_answer(self, devices: Mapping[str, Device], messages: MessageColumns) -> Flags:
+    def recent_where(self, chosen: Callable[[Sequence[str]], Flags]) -> MessageColumns:
+        """What devices said within the window, registered or not; `chosen` says of ids which are meant."""
+        found = []
+        for batch in self._batches:
+            meant = chosen([origin.device for origin in batch.origins])
+            if meant.any():
+                found.append(batch.take(meant[batch.origin]))
+        return joined(found)
+
+    def can_answer(self, fleet: Fleet, messages: MessageColumns) -> Flags:
         """Of which messages that what they may ask for is at hand now; those of strangers ask nothing."""
-        judged = [_judged(devices.get(origin.device)) for origin in messages.origins]
-        timeout, waits = np.array(judged, dtype=np.int64).reshape(len(judged), 2).T
+        where = fleet.positions([origin.device for origin in messages.origins])
+        registered = where >= 0
+        timeout, waits = np.zeros(len(where), dtype=np.int64), np.zeros(len(where), dtype=bool)
+        timeout[registered] = fleet.terms.longest_timeout(where[registered])
+        waits[registered] = fleet.terms.may_be_late(where[registered])
         asks: Flags = messages.dated() & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
-        asks &= (timeout[messages.origin] > 0) & (messages.queued | (waits[messages.origin] == 1))
+        asks &= registered[messages.origin] & (messages.queued | waits[messages.origin])
         answered: Flags = ~asks | (messages.measured - timeout[messages.origin] >= self._complete_from)
         if answered.all() or self._store_has_the_rest():
             answered[:] = True
@@ -111,10 +124,3 @@ class Archive:
         """See `pulse.ledger.outcome.Archive`."""
         with self._db.read() as connection:
             return intervals.ever(connection, device, max(from_us, EVER))
-
-
-def _judged(device: Device | None) -> tuple[int, bool]:
-    """The longest timeout of a registered device, and whether it may send live beats late."""
-    if device is None:
-        return 0, False
-    return max(terms.timeout for terms in device.terms), any(terms.max_lateness for terms in device.terms)

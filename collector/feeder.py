@@ -24,6 +24,8 @@ TRANSITIONS_AT_ONCE = 1_000
 IDLE_S = 0.25
 TRANSITIONS_S = 1.0
 LONGEST_WAIT_S = 10.0
+LONGEST_ASKED_S = 120.0
+"""Of the wait that an overloaded store asks for."""
 CURSOR_KEY = "transitions_in_telemetry"
 
 
@@ -49,6 +51,7 @@ class Feeder:
         """Feed until `stop` is set; what is left stays in the spool. Raises `LeaseLost`."""
         wait_s = IDLE_S
         while not stop.is_set():
+            asked_s = 0.0
             try:
                 self._lease.check()
                 if not self._opened:
@@ -58,7 +61,8 @@ class Feeder:
                 self._answering = True
                 self._feed_transitions()
             except StoreUnavailable as error:
-                self._failed(error, wait_s)
+                asked_s = min(error.retry_after_s or 0.0, LONGEST_ASKED_S)
+                self._failed(error, max(wait_s, asked_s))
             except LeaseLost:
                 raise
             except Exception:
@@ -70,7 +74,7 @@ class Feeder:
                     stop.wait(IDLE_S)
                 continue
             metrics.STORE_FAILURES.inc()
-            stop.wait(wait_s)
+            stop.wait(max(wait_s, asked_s))
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def feed(self) -> bool:

@@ -5,7 +5,7 @@ It also asks the canary, drives the coverage machine, and tells the ledger's thr
 
 import queue
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,8 @@ from pulse.batches import Flags, MessageColumns, Origin, columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, Clock
 from pulse.errors import Refused, StoreUnavailable
 from pulse.ledger.evidence import is_trusted
-from pulse.ledger.model import Blind, Device, Evidence
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import Blind, Evidence
 from pulse.messages import MAX_QUARANTINED_BYTES, Message, Quarantined
 from pulse.settings import Settings
 
@@ -36,7 +37,8 @@ PROBE_EVERY_S = 1.0
 ENOUGH_UNACKNOWLEDGED = 16
 """Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
 
-MOST_JUDGED = 131_072
+INSTALMENT_US = SECOND_US
+"""A backlog is taken in instalments of this length; what one brings counts as received at its beginning."""
 
 _DROPPED = DROPPED_TOPIC.encode()
 _UPTIME = UPTIME_TOPIC.encode()
@@ -52,11 +54,11 @@ class Told(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """What the registry says of an origin. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
+    """What the registry says of origins. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
 
-    wrong: bool
-    registered: bool
-    distrusted: bool
+    wrong: Flags
+    registered: Flags
+    distrusted: Flags
 
 
 class _Pending:
@@ -70,6 +72,8 @@ class _Pending:
         self.late = 0
         self.quarantined: list[Quarantined] = []
         self.doubted: set[str] = set()
+        self.epoch = 0
+        """The connection that delivered it."""
         self.mids: list[int] = []
         self.canaries: list[int] = []
         self.unacknowledgeable = 0
@@ -105,7 +109,7 @@ class Intake:
         self.told: queue.SimpleQueue[Told] = queue.SimpleQueue()
         self.stalled: tuple[int, str] | None = None
         """Since when nothing is acknowledged, and why; any thread may look."""
-        self.registry: Mapping[str, Device] = {}
+        self.registry = Fleet()
         interval_s = settings.canary_interval_s
         self._interval_s = interval_s
         self._patience_s = max(2 * interval_s, LEAST_PATIENCE_S)
@@ -116,7 +120,6 @@ class Intake:
         self._clock = clock
         self._redeliveries = Redeliveries()
         self._many = Many(settings.max_payload_bytes)
-        self._judged: tuple[Mapping[str, Device], dict[Origin, _Judged]] = ({}, {})
         self._pending = _Pending()
         self._own_topics = frozenset((_DROPPED, _UPTIME))
         self._nonce = secrets.token_hex(8)
@@ -124,6 +127,8 @@ class Intake:
         self._next_canary_s = 0.0
         self._heard_s = 0.0
         self._ahead_us: int | None = None
+        self._instalment_us: int | None = None
+        """When the present instalment of a backlog began; no time passes beyond it while it goes on."""
         self._next_tell_s = 0.0
         self._next_probe_s: float | None = None
         self._end_cause = coverage.NO_CONNECTION
@@ -133,14 +138,14 @@ class Intake:
 
     # -- before the link runs ------------------------------------------------------------------------
 
-    def remember(self, messages: Iterable[Message], still_open: Blind | None) -> None:
+    def remember(self, messages: MessageColumns, still_open: Blind | None) -> None:
         """Take up what an earlier process received last: redeliveries, and doubts of a gap still open."""
-        for message in messages:
-            if not message.retained:
-                self._redeliveries.remember(message)
-            in_gap = still_open is not None and message.observed_us >= still_open.recorded
-            if in_gap and self._is_doubtful(message):
-                self.coverage.doubted(message.device)
+        self._redeliveries.remember_many(messages)
+        if still_open is None:
+            return
+        doubtful = self._doubtful(messages)[0] & (messages.observed >= still_open.recorded)
+        for number in np.unique(messages.origin[doubtful]).tolist():
+            self.coverage.doubted(messages.origins[number].device)
 
     def begin(
         self,
@@ -187,6 +192,9 @@ class Intake:
     def received(self, publishes: Publishes) -> None:
         """Decode messages into the batch, or quarantine them."""
         self._heard_s = self._clock.monotonic_s()
+        if self._pending and self._pending.epoch != self.link.epoch:
+            # Of an earlier connection: to be kept, and acknowledged no more.
+            self._flush()
         start = 0
         try:
             if not self._own_topics.isdisjoint(publishes.topics):
@@ -209,6 +217,7 @@ class Intake:
         pending = self._pending
         if pending.since_s is None:
             pending.since_s = self._heard_s
+            pending.epoch = self.link.epoch
         if message.qos:
             pending.mids.append(message.mid)
         if message.topic == _DROPPED:
@@ -231,6 +240,7 @@ class Intake:
             pending = self._pending
             if pending.since_s is None:
                 pending.since_s = self._heard_s
+                pending.epoch = self.link.epoch
             if pending.earliest_us is None:
                 pending.earliest_us = part.observed_us
             self._take(part)
@@ -303,12 +313,12 @@ class Intake:
             positions = np.append(positions, where)
             columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
             positions = np.sort(positions)
-        judged = self._judge(columns)
-        wrong = np.array([one.wrong for one in judged], dtype=bool)
+        fleet = self.registry
+        wrong = _judged(columns.origins, fleet).wrong
         if wrong.any():
             misplaced = wrong[columns.origin]
             for at in positions[misplaced].tolist():
-                device = self.registry[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
+                device = fleet[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
                 self._quarantine(
                     part.one(at), "wrong_place", f"registered in {device.community} as {device.kind}"
                 )
@@ -351,19 +361,6 @@ class Intake:
             max_bytes=self._settings.max_payload_bytes,
         )
 
-    def _judge(self, messages: MessageColumns) -> list["_Judged"]:
-        """What the registry says of the origins of messages, remembered while it does not change."""
-        registry, judged = self._judged
-        if registry is not self.registry or len(judged) > MOST_JUDGED:
-            registry, judged = self._judged = (self.registry, {})
-        found = []
-        for origin in messages.origins:
-            one = judged.get(origin)
-            if one is None:
-                one = judged[origin] = _judged(origin, registry.get(origin.device))
-            found.append(one)
-        return found
-
     def _keep(self, messages: MessageColumns) -> None:
         """Take in what is new."""
         pending = self._pending
@@ -371,7 +368,11 @@ class Intake:
         pending.accepted += len(messages)
         late = messages.dated() & (messages.observed - messages.measured > LATE_US)
         pending.late += int(late.sum())
-        doubtful = self._doubtful(messages)
+        doubtful, proving = self._doubtful(messages)
+        if proving.any():
+            began_us = self._instalment(int(messages.observed[0]))
+            messages.observed[proving] = began_us
+            pending.earliest_us = min(pending.earliest_us or began_us, began_us)
         if doubtful.any():
             devices = np.unique(messages.origin[doubtful]).tolist()
             pending.doubted.update(messages.origins[number].device for number in devices)
@@ -379,21 +380,32 @@ class Intake:
         if len(live):
             pending.latest_live_us = int(messages.observed[live[-1]])
 
-    def _doubtful(self, messages: MessageColumns) -> Flags:
-        """Which are queued beats without a trusted time (rule 3)."""
+    def _instalment(self, now_us: int) -> int:
+        """When the present instalment of the backlog began.
+
+        The reception of a queued beat proves nothing and only says since when it is known. Were that another
+        microsecond for each, every beat of a backlog would begin a run of its own; so all of an instalment
+        are known at once, and until it is complete no time passes beyond its beginning.
+        """
+        if self._instalment_us is None or now_us - self._instalment_us >= INSTALMENT_US:
+            self._instalment_us = now_us
+        return self._instalment_us
+
+    def _doubtful(self, messages: MessageColumns) -> tuple[Flags, Flags]:
+        """Which are queued beats without a trusted time (rule 3), and which are queued beats with one."""
         asked: Flags = messages.queued & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
         if not asked.any():
-            return asked
-        judged = self._judge(messages)
-        asked &= np.array([one.registered for one in judged], dtype=bool)[messages.origin]
+            return asked, asked
+        judged = _judged(messages.origins, self.registry)
+        asked &= judged.registered[messages.origin]
         early = messages.observed - self._backlog_us <= messages.measured
         believable = messages.dated() & early & (messages.measured <= messages.observed)
         doubtful: Flags = asked & ~believable
-        distrusted = np.array([one.distrusted for one in judged], dtype=bool)[messages.origin]
+        distrusted = judged.distrusted[messages.origin]
         for at in np.flatnonzero(asked & believable & distrusted).tolist():
             # Whether the clock was trusted then depends on the time.
             doubtful[at] = self._is_doubtful(messages[at])
-        return doubtful
+        return doubtful, asked & ~doubtful
 
     def _is_doubtful(self, message: Message) -> bool:
         """Whether it is a queued beat without a trusted time, of one message."""
@@ -434,7 +446,7 @@ class Intake:
             metrics.BATCH_MESSAGES.observe(pending.items())
         pending.count()
         self._pending = _Pending()
-        self.link.acknowledge(self.link.epoch, pending.mids)
+        self.link.acknowledge(pending.epoch, pending.mids)
         now_us = self._clock.now_us()
         actions: list[Action] = []
         if pending.latest_live_us is not None:
@@ -528,19 +540,22 @@ class Intake:
         metrics.BLIND_SECONDS.inc(max(0, blind_us - self._blind_counted_us) / SECOND_US)
         self._blind_counted_us = max(blind_us, self._blind_counted_us)
         # A deadline must not pass before what was received earlier, and waits to be taken, was heard.
-        waiting = (self._pending.earliest_us, self._ahead_us)
+        if self.coverage.listening or now_us - (self._instalment_us or now_us) >= INSTALMENT_US:
+            self._instalment_us = None
+        waiting = (self._pending.earliest_us, self._ahead_us, self._instalment_us)
         through_us = min([now_us, *(at_us for at_us in waiting if at_us is not None)])
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
 
 
-def _judged(origin: Origin, device: Device | None) -> _Judged:
-    if device is None:
-        return _Judged(wrong=False, registered=False, distrusted=False)
-    return _Judged(
-        (device.community, device.kind) != (origin.community, origin.kind),
-        registered=True,
-        distrusted=any(terms.clock_untrusted for terms in device.terms),
-    )
+def _judged(origins: Sequence[Origin], fleet: Fleet) -> _Judged:
+    """What the registry says of each origin; nothing is remembered, as a large fleet would take too much."""
+    where = fleet.positions([origin.device for origin in origins])
+    registered: Flags = where >= 0
+    said = fleet.place_numbers([(origin.community, origin.kind) for origin in origins])
+    wrong, distrusted = np.zeros(len(where), dtype=bool), np.zeros(len(where), dtype=bool)
+    wrong[registered] = fleet.place[where[registered]] != said[registered]
+    distrusted[registered] = fleet.terms.may_be_distrusted(where[registered])
+    return _Judged(wrong, registered, distrusted)
 
 
 def _shown(topic: bytes) -> str:

@@ -5,22 +5,24 @@ writes each step in one transaction together with the watermark that covers it. 
 does not take is tried again until it does; meanwhile the spool grows and nothing is lost.
 """
 
+import contextlib
 import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
 
-import numpy as np
-
 from collector import metrics, recovery
-from collector.archive import Archive
+from collector.archive import WINDOW_MESSAGES, Archive
+from collector.booksreader import BooksReader
 from collector.coverage import Record
 from collector.flow import Flow
+from collector.incidents import Incidents
 from collector.intake import Intake, Told
 from collector.lease import Lease, LeaseLost
 from collector.publisher import REPEAT_S, Publisher
 from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
 from collector.recovery import Books
+from collector.redeliveries import REMEMBERED
 from collector.spool import Batch, Spool
 from collector.steady import SteadyClock
 from pulse import logs
@@ -28,12 +30,13 @@ from pulse.batches import columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, to_iso
 from pulse.errors import PulseError, StoreUnavailable
 from pulse.ledger.engine import Engine
-from pulse.ledger.model import Blind, Device
+from pulse.ledger.model import FOREVER, Blind
 from pulse.ledger.outcome import Outcome
+from pulse.limits import give_back_memory
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
-from pulse.stores.relational import registry, spoolstatus
+from pulse.stores.relational import coverage, meta, registry, spoolstatus
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.spoolstatus import SpoolStatus
@@ -43,7 +46,11 @@ log = logs.get(__name__)
 STEP_MESSAGES = 20_000
 WATERMARK_S = 1.0
 REGISTRY_S = 1.0
+TRIM_S = 10.0
 SNAPSHOT_S = 10.0
+SNAPSHOT_BYTES_PER_S = 2_000_000
+SNAPSHOT_SHARE = 0.02
+"""Of the time at most: a large fleet's snapshots come less often, and a restart applies more messages."""
 INDICATOR_S = 0.5
 DISCOVERED_AGAIN_US = MINUTE_US
 KEEP_SPOOLED_US = 30 * SECOND_US
@@ -82,7 +89,7 @@ class Keeper:
         self._lease = lease
         self._engine: Engine
         self._books: Books
-        self._devices: dict[str, Device] = {}
+        self._incidents: Incidents
         self._applied = 0
         self._through_us = 0
         self._listening = False
@@ -96,7 +103,10 @@ class Keeper:
         """Whether the database says that its ledger is written from this spool."""
         self._strangers = 0
         """Messages of strangers that are applied and not yet written."""
-        self._due = dict.fromkeys(("watermark", "spool", "registry", "snapshot", "indicator", "repeat"), 0.0)
+        self._reader = BooksReader(db, settings)
+        self._due = dict.fromkeys(
+            ("watermark", "spool", "registry", "coverage", "trim", "snapshot", "indicator", "repeat"), 0.0
+        )
 
     # -- starting ------------------------------------------------------------------------------------
 
@@ -116,11 +126,12 @@ class Keeper:
         return False
 
     def _recover(self) -> None:
+        self._reader.forget()
         with self._db.read() as connection:
             self._books = recovery.read_books(connection, self._settings)
-            self._take_registry()
+            self._intake.registry = self._books.fleet
             # A snapshot beside which another collector has gone on writing is of the past.
-            self._own_spool = recovery.is_own(connection, self._spool.identity())
+            self._own_spool = recovery.is_own(connection, self._spool)
             snapshot = self._spool.load_snapshot() if self._own_spool else None
             found = recovery.restored(snapshot, self._books, self._archive, self._settings)
             if found is None:
@@ -130,13 +141,15 @@ class Keeper:
                 self._applied = 0
             else:
                 self._engine, self._through_us, self._applied = found
+            self._incidents = Incidents(connection, self._engine, self._books.fleet, self._through_us)
         self._postponed = columns_of(())
         self._strangers = 0
         self._discovered.clear()
+        give_back_memory()
         self._begin_archive()
         log.info(
             "ledger_restored",
-            devices=len(self._books.devices),
+            devices=len(self._books.fleet),
             from_snapshot=found is not None,
             through=to_iso(self._through_us),
         )
@@ -145,16 +158,15 @@ class Keeper:
         """Fill the window with what is applied and still in the spool."""
         recent = [
             batch
-            for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES)
+            for batch in self._spool.read_after(
+                self._spool.seq_before_newest(WINDOW_MESSAGES), limit=RECENT_BATCHES
+            )
             if batch.seq <= self._applied
         ]
         received = (int(batch.messages.observed.min()) for batch in recent if len(batch.messages))
         self._archive.begin(min(received, default=self._through_us), self._applied)
         for batch in recent:
             self._archive.remember(batch.messages)
-
-    def _recent_seq(self) -> int:
-        return max(0, self._spool.last_seq() - RECENT_BATCHES)
 
     def _hand_over(self) -> None:
         """Give the intake what the last process knew of coverage and of the messages received last."""
@@ -178,8 +190,13 @@ class Keeper:
             own_spool=self._own_spool,
             through_us=books.through_us or 0,
         )
-        for batch in self._spool.read_after(self._recent_seq(), limit=RECENT_BATCHES):
-            self._intake.remember(batch.messages, still_open)
+        # Of a gap every doubt counts, however long ago it arose.
+        wanted = (REMEMBERED, None) if still_open is None else (FOREVER, RECENT_BATCHES)
+        begin = self._spool.seq_before_newest(*wanted)
+        while batches := self._spool.read_after(begin, limit=16):
+            for batch in batches:
+                self._intake.remember(batch.messages, still_open)
+            begin = batches[-1].seq
 
     def state_of(self, device: str) -> str | None:
         """The slug of a device's state as the ledger has it now; for the keeper's own thread."""
@@ -190,7 +207,7 @@ class Keeper:
 
     def run(self, stop: threading.Event) -> None:
         """Follow the intake until `stop` is set and nothing is left to do. Raises `LeaseLost`."""
-        if len(self._devices) <= MOST_PUBLISHED_AT_START:
+        if len(self._books.fleet) <= MOST_PUBLISHED_AT_START:
             self._publish_all()
         while True:
             self._collect(0.2)
@@ -255,7 +272,7 @@ class Keeper:
             heard = [int(batch.messages.observed[-1]) for batch in batches if len(batch.messages)]
             now_us = max([self._through_us, *heard])
             step = self._apply(batches, now_us)
-            self._write(step, None)
+            self._write(step, None, last.seq)
             self._applied = last.seq
             self._observe(step)
         self._advance([], told)
@@ -276,8 +293,11 @@ class Keeper:
         # Judged as of its own time: after a pause, deadlines that passed meanwhile wait for what is known
         # of coverage by now.
         step = self._apply(batches, min(batches[-1].written_us, now_us) if batches else self._through_us)
+        said = self._said_of_coverage()
+        if said is not None:
+            self._books = self._books._replace(heard=said[0], blinds=said[1])
         fresh = self._changed_registry()
-        if tells_coverage(told.actions):
+        if said is not None or tells_coverage(told.actions):
             # Before time passes: a deadline inside a blind interval makes nobody offline.
             start_us, blinds = obeyed(self._books, told.actions)
             self._books = self._books._replace(start_us=start_us, blinds=blinds)
@@ -286,7 +306,7 @@ class Keeper:
             step.add(self._register(fresh, now_us))
         step.add(self._engine.sweep(now_us))
         step.actions.extend(told.actions)
-        self._write(step, told._replace(through_us=now_us))
+        self._write(step, told._replace(through_us=now_us), told.seq)
         self._applied = max(self._applied, told.seq)
         self._through_us = now_us
         self._listening = told.listening
@@ -296,7 +316,7 @@ class Keeper:
         """Let the engine take the messages; those that need a store that does not answer wait."""
         fresh = joined([batch.messages for batch in batches])
         messages = joined([self._postponed, fresh])
-        answered = self._archive.can_answer(self._devices, messages)
+        answered = self._archive.can_answer(self._books.fleet, messages)
         ready, waiting = (
             (messages, columns_of(()))
             if answered.all()
@@ -310,7 +330,7 @@ class Keeper:
         outcome = self._engine.apply(ready, now_us)
         self._archive.remember(ready)
         self._postponed = waiting
-        strange = np.array([origin.device not in self._devices for origin in fresh.origins], dtype=bool)
+        strange = self._books.fleet.positions([origin.device for origin in fresh.origins]) < 0
         strangers = fresh.take(strange[fresh.origin]) if strange.any() else columns_of(())
         self._strangers += len(strangers)
         return Step(
@@ -334,8 +354,11 @@ class Keeper:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    def _write(self, step: Step, told: Told | None) -> None:
+    def _write(self, step: Step, told: Told | None, seq: int) -> None:
+        """Write a step down, which ends with batch `seq`."""
         now_s = self._clock.monotonic_s()
+        at_us = self._through_us if told is None else told.through_us
+        self._incidents.observe(step.transitions, self._books.fleet, at_us)
         self._changed = self._changed or bool(step.transitions)
         figures = self._engine.counts() if self._changed and now_s >= self._due["indicator"] else None
         if not any(step) and figures is None and now_s < self._due["watermark"]:
@@ -343,12 +366,14 @@ class Keeper:
         mark = None
         if told is not None:
             mark = Watermark(told.through_us, told.listening, self._clock.now_us(), self._session)
-        at_us = self._through_us if told is None else told.through_us
         with self._db.write() as connection:
             self._lease.renew(connection)
             if not self._noted:
-                recovery.write_own(connection, self._spool.identity())
-            write(connection, step, self._devices, self._books, figures, mark, at_us)
+                recovery.write_own(connection, self._spool)
+            recovery.write_through(connection, seq)
+            # In the order in which people's decisions lock: an incident's row, then the order of events.
+            self._incidents.write(connection, at_us)
+            write(connection, step, self._books, figures, mark, at_us)
             tells = now_s >= self._due["spool"]
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
@@ -383,55 +408,86 @@ class Keeper:
         if now_s >= self._due["repeat"]:
             self._due["repeat"] = now_s + REPEAT_S
             self._publish_indicator(self._engine.counts(), self._through_us)
+        if now_s >= self._due["trim"]:
+            self._due["trim"] = now_s + TRIM_S
+            with contextlib.suppress(StoreUnavailable):
+                # The disk that refuses this refuses the next batch too, and that is told.
+                self._trim()
         if now_s >= self._due["snapshot"]:
-            self._due["snapshot"] = now_s + SNAPSHOT_S
-            self._save_snapshot()
+            size = self._save_snapshot()
+            ended_s = self._clock.monotonic_s()
+            self._due["snapshot"] = ended_s + max(
+                SNAPSHOT_S, size / SNAPSHOT_BYTES_PER_S, (ended_s - now_s) / SNAPSHOT_SHARE
+            )
         self._watch_clock()
         for damage in self._spool.damages():
             lost = Blind(damage.oldest_us, damage.written_us, self._through_us, cause="spool_damaged")
             self._waiting.appendleft(Told(self._applied, self._through_us, self._listening, [Record(lost)]))
 
-    def _save_snapshot(self) -> None:
+    def _save_snapshot(self) -> int:
+        """Keep what was worked out, and let go of what it covers; gives the bytes written."""
         if len(self._postponed):
-            return
+            return 0
         try:
-            self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)
-            # While a backlog is being drained its messages stay, so that a crash forgets no doubt of it.
-            self._spool.trim(self._clock.now_us() - KEEP_SPOOLED_US if self._listening else 0)
+            size = self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)
+            self._trim()
         except StoreUnavailable as error:
             log.warning("snapshot_not_saved", error=str(error))
+            return 0
+        return size
+
+    def _trim(self) -> None:
+        """Let go of what is covered, and note how far the telemetry store has come."""
+        # While a backlog is being drained its messages stay, so that a crash forgets no doubt of it.
+        self._spool.trim(self._clock.now_us() - KEEP_SPOOLED_US if self._listening else 0)
 
     def _changed_registry(self) -> Books | None:
+        """The books once they have changed; deadlines go on while they are read."""
+        if self._reader.busy:
+            fresh = self._reader.taken()
+            if fresh is not None:
+                log.info("registry_changed", devices=len(fresh.fleet))
+            return fresh
         now_s = self._clock.monotonic_s()
         if now_s < self._due["registry"]:
             return None
         self._due["registry"] = now_s + REGISTRY_S
         with self._db.read() as connection:
-            if registry.version(connection) == self._books.version:
+            if registry.version(connection) != self._books.version:
+                self._reader.start()
+        return None
+
+    def _said_of_coverage(self) -> tuple[int, list[Blind]] | None:
+        """What people made of coverage once that has changed, with its version; asked once a second."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._due["coverage"]:
+            return None
+        self._due["coverage"] = now_s + REGISTRY_S
+        with self._db.read() as connection:
+            version = meta.count(connection, meta.COVERAGE)
+            if version == self._books.heard:
                 return None
-            fresh = recovery.read_books(connection, self._settings)
-        log.info("registry_changed", devices=len(fresh.devices))
-        return fresh
+            log.info("coverage_changed_by_people")
+            return version, [blind for _, blind in coverage.entries(connection)]
 
     def _register(self, fresh: Books, now_us: int) -> Outcome:
         """Take a changed registry; what new devices said lately counts from now on."""
-        known = self._devices
+        known = self._books.fleet
         self._books = self._books._replace(
-            version=fresh.version, devices=fresh.devices, maintenance=fresh.maintenance
+            version=fresh.version, fleet=fresh.fleet, maintenance=fresh.maintenance
         )
-        self._take_registry()
-        outcome = self._engine.set_registry(fresh.devices, fresh.maintenance, now_us)
-        said = [m for device in self._devices if device not in known for m in self._archive.recent(device)]
-        later = self._engine.apply(sorted(said, key=lambda m: m.order), now_us)
+        self._intake.registry = fresh.fleet
+        outcome = self._engine.set_registry(fresh.fleet, fresh.maintenance, now_us)
+        said = self._archive.recent_where(
+            lambda ids: (fresh.fleet.positions(ids) >= 0) & (known.positions(ids) < 0)
+        )
+        later = self._engine.apply(said, now_us)
+        give_back_memory()
         return Outcome(
             outcome.runs + later.runs,
             outcome.rebuilt + later.rebuilt,
             outcome.transitions + later.transitions,
         )
-
-    def _take_registry(self) -> None:
-        self._devices = {device.id: device for device in self._books.devices}
-        self._intake.registry = self._devices
 
     def _watch_clock(self) -> None:
         metrics.CLOCK_DRIFT.set(self._clock.drift_us() / SECOND_US)
@@ -452,17 +508,15 @@ class Keeper:
         """Count and publish what a step wrote."""
         metrics.UNREGISTERED.inc(self._strangers)
         self._strangers = 0
-        now_us = self._clock.now_us()
+        noticed_us = self._clock.now_us()
         for change in step.transitions:
             if change.cause == "deadline_passed":
-                metrics.DETECTION_LAG.observe(max(0, now_us - change.at) / SECOND_US)
+                metrics.DETECTION_LAG.observe(max(0, noticed_us - change.at) / SECOND_US)
             self._publisher.transition(change)
 
     def _publish_all(self) -> None:
-        for device in self._devices:
-            status = self._engine.status(device)
-            if status is not None:
-                self._publisher.status(device, status)
+        for device, status in self._engine.statuses():
+            self._publisher.status(device, status)
 
     def _publish_indicator(self, figures: AllFigures, at_us: int) -> None:
         whole, by_community = summed(figures)

@@ -89,14 +89,17 @@ class Lease:
     def _try(self, overdue: str | None) -> str | None:
         """Take the lease if it is free, `overdue`, or of a dead process; else give what stands there."""
         with self._db.write() as connection:
-            found = meta.get(connection, KEY)
-            if found is not None and found != overdue:
-                holder = msgspec.json.decode(found, type=Holder)
-                if not processes.is_gone(holder.process):
-                    return found
             own = Holder(self._session, socket.gethostname(), processes.this_process(), self._clock.now_us())
-            if not meta.exchange(connection, KEY, found, _text(own)):
-                return found
+            while True:
+                # A lease that is there is locked, so the exchange fails only where none was and another
+                # collector has put its own meanwhile.
+                found = meta.get(connection, KEY, locked=True)
+                if found is not None and found != overdue:
+                    holder = msgspec.json.decode(found, type=Holder)
+                    if not processes.is_gone(holder.process):
+                        return found
+                if meta.exchange(connection, KEY, found, _text(own)):
+                    break
         self._held = True
         self._renewed_s = self._clock.monotonic_s()
         if found is not None:

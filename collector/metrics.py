@@ -42,6 +42,7 @@ SPOOL_STALLS = Counter("pulse_spool_stalls", "Times that nothing could be acknow
 CLOCK_STEPS = Counter("pulse_clock_steps", "Steps of the host's clock.")
 
 LISTENING = Gauge("pulse_listening", "1 while the collector is proved to hear the broker.")
+INCIDENTS = Gauge("pulse_incidents", "Communities of which more than half is silent together now.")
 CLOCK_DRIFT = Gauge("pulse_clock_drift_seconds", "How far the host's clock is from the collector's.")
 
 BATCH_MESSAGES = Histogram(

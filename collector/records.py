@@ -10,7 +10,7 @@ from collector.coverage import Action, Open, Proved, Record, SetStart, Shut
 from collector.publisher import indicator_body
 from collector.recovery import Books, Proof
 from pulse.clock import to_iso
-from pulse.ledger.model import FOREVER, Blind, Device, Run, Scope
+from pulse.ledger.model import FOREVER, Blind, Run, Scope
 from pulse.ledger.outcome import Outcome, Rebuilt, Transition
 from pulse.ledger.rates import Figures
 from pulse.messages import Message, Quarantined
@@ -42,7 +42,6 @@ class Step(NamedTuple):
 def write(
     connection: Connection,
     step: Step,
-    devices: Mapping[str, Device],
     books: Books,
     figures: AllFigures | None,
     mark: Watermark | None,
@@ -56,7 +55,11 @@ def write(
     for message in step.discovered:
         registry.discover(connection, message.device, message.community, message.kind, message.observed_us)
     _obey(connection, step.actions)
-    news = [_transition_event(change, devices[change.device], at_us) for change in step.transitions]
+    places = books.fleet.places_of([change.device for change in step.transitions])
+    news = [
+        _transition_event(change, place, at_us)
+        for change, place in zip(step.transitions, places, strict=True)
+    ]
     if tells_coverage(step.actions) and mark is not None:
         news.append(_coverage_event(books, mark))
     if figures is not None:
@@ -72,11 +75,12 @@ def tells_coverage(actions: Sequence[Action]) -> bool:
     return any(not isinstance(action, Proved) for action in actions)
 
 
-def _transition_event(change: Transition, device: Device, recorded_us: int) -> NewEvent:
+def _transition_event(change: Transition, place: tuple[str, str], recorded_us: int) -> NewEvent:
+    community, kind = place
     body = {
         "device": change.device,
-        "community": device.community,
-        "kind": device.kind,
+        "community": community,
+        "kind": kind,
         "before": change.before.slug,
         "after": change.after.slug,
         "cause": change.cause,

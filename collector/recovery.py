@@ -1,20 +1,24 @@
 """The ledger at the start of the process: from its snapshot, or from what the databases have."""
 
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
 
 from collector.archive import Archive
-from collector.spool import Snapshot
+from collector.snapshotfile import Snapshot
+from collector.spool import SNAPSHOT, Spool
 from pulse import logs
 from pulse.clock import MINUTE_US, SECOND_US
 from pulse.errors import BadInput
 from pulse.ledger.engine import Engine
 from pulse.ledger.evidence import Heard, Piece, pieces
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import FOREVER, Blind, Device, Evidence, Maintenance, Run
 from pulse.ledger.tail import Tail
+from pulse.limits import without_cycle_search
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
@@ -24,13 +28,16 @@ log = logs.get(__name__)
 
 PROVED_KEY = "coverage_proved"
 SPOOL_KEY = "ledger_spool"
+THROUGH_KEY = "ledger_batch"
 
 
 class Books(NamedTuple):
     """What the database says, apart from evidence."""
 
     version: int
-    devices: list[Device]
+    heard: int
+    """The version of what people say of coverage."""
+    fleet: Fleet
     maintenance: list[Maintenance]
     start_us: int | None
     blinds: list[Blind]
@@ -45,17 +52,18 @@ class Proof(msgspec.Struct):
     dropped: int | None
 
 
-class _Saved(msgspec.Struct, array_like=True):
-    through_us: int
-    ledger: bytes
+_THROUGH = struct.Struct("<q")
 
 
 def read_books(connection: Connection, settings: Settings) -> Books:
     """Everything the engine is told of the world."""
     mark = coverage.watermark(connection)
+    with without_cycle_search():
+        fleet = registry.ledger_fleet(connection, default_timeout_s=settings.default_timeout_s)
     return Books(
         registry.version(connection),
-        registry.ledger_devices(connection, default_timeout_s=settings.default_timeout_s),
+        meta.count(connection, meta.COVERAGE),
+        fleet,
         maintenance.entries(connection),
         coverage.start_us(connection),
         [blind for _, blind in coverage.entries(connection)],
@@ -74,19 +82,40 @@ def write_proof(connection: Connection, proof: Proof) -> None:
     meta.put(connection, PROVED_KEY, msgspec.json.encode(proof).decode())
 
 
-def is_own(connection: Connection, spool: int) -> bool:
-    """Whether the ledger in the database was last written from this spool, or nobody said from which."""
-    return meta.get(connection, SPOOL_KEY) in (None, str(spool))
+def is_own(connection: Connection, spool: Spool) -> bool:
+    """Whether the ledger in the database was last written from this spool, which still has all of that.
+
+    A spool that lost its newest batches (a disk that forgot them, an old copy put back) is like another one.
+    """
+    if meta.get(connection, SPOOL_KEY) not in (None, str(spool.identity())):
+        return False
+    through = max(int(meta.get(connection, THROUGH_KEY) or 0), spool.mark(SNAPSHOT))
+    if through > spool.last_seq():
+        log.error(
+            "spool_lost_batches",
+            path=str(spool.path),
+            known_through=through,
+            newest=spool.last_seq(),
+            consequence="the ledger goes on from the database; what was not stored yet is lost",
+        )
+        return False
+    return True
 
 
-def write_own(connection: Connection, spool: int) -> None:
+def write_own(connection: Connection, spool: Spool) -> None:
     """Note from which spool the ledger is written."""
-    meta.put(connection, SPOOL_KEY, str(spool))
+    meta.put(connection, SPOOL_KEY, str(spool.identity()))
 
 
-def saved(engine: Engine, through_us: int) -> bytes:
-    """A snapshot for the spool."""
-    return msgspec.msgpack.encode(_Saved(through_us, engine.snapshot()))
+def write_through(connection: Connection, seq: int) -> None:
+    """Note up to which batch of that spool it is written."""
+    meta.put(connection, THROUGH_KEY, str(seq))
+
+
+def saved(engine: Engine, through_us: int) -> Iterator[memoryview]:
+    """A snapshot for the spool, in pieces, good until the engine is used again."""
+    yield memoryview(_THROUGH.pack(through_us))
+    yield from engine.snapshot()
 
 
 def restored(
@@ -96,13 +125,13 @@ def restored(
     if snapshot is None:
         return None
     try:
-        content = msgspec.msgpack.decode(snapshot.body, type=_Saved)
-        engine = new_engine(books, archive, settings, content.through_us)
-        engine.restore(content.ledger, content.through_us)
-    except (msgspec.DecodeError, BadInput) as error:
+        (through_us,) = _THROUGH.unpack_from(snapshot.body)
+        engine = new_engine(books, archive, settings, through_us)
+        engine.restore(snapshot.body[_THROUGH.size :], through_us)
+    except (struct.error, BadInput) as error:
         log.error("snapshot_unusable", error=str(error), consequence="rebuilding from what is stored")
         return None
-    return engine, content.through_us, snapshot.seq
+    return engine, through_us, snapshot.seq
 
 
 def rebuilt(
@@ -115,7 +144,7 @@ def rebuilt(
     through_us = books.through_us or 0
     engine = new_engine(books, archive, settings, through_us)
     runs = intervals.last_runs(connection, through_us, FOREVER)
-    longest_us = max((terms.timeout for device in books.devices for terms in device.terms), default=0)
+    longest_us = max((terms.timeout for own in books.fleet.terms.lists for terms in own), default=0)
     if not runs:
         return engine, through_us
     recent: dict[str, list[Message]] = {}
@@ -123,9 +152,9 @@ def rebuilt(
     for message in store.read_messages(through_us - longest_us - MINUTE_US, FOREVER // 4):
         recent.setdefault(message.device, []).append(message)
     backlog_us = round(settings.backlog_lateness_s * SECOND_US)
-    for device in books.devices:
-        run = runs.get(device.id)
-        if run is not None:
+    for name, run in runs.items():
+        device = books.fleet.get(name)
+        if device is not None:
             evidence = _evidence(device, recent.get(device.id, ()), backlog_us)
             tail = _tail(device, run, evidence)
             engine.adopt(device.id, tail, through_us, is_open=run.end == FOREVER)
@@ -135,7 +164,7 @@ def rebuilt(
 def new_engine(books: Books, archive: Archive, settings: Settings, now_us: int) -> Engine:
     """An engine that has heard nothing."""
     return Engine(
-        books.devices,
+        books.fleet,
         archive,
         start=books.start_us,
         blinds=books.blinds,

@@ -1,6 +1,6 @@
 """Recognising what was received before.
 
-The broker delivers again at most what it had in flight, 65,535 messages, so remembering twice as many is
+The broker delivers again at most what it had in flight, 65,535 messages, so remembering some more is
 enough. Messages with a time or a sequence number are recognised by their identity, the digest of topic and
 payload; one with neither cannot be told from its redelivery and counts as new.
 
@@ -19,7 +19,7 @@ from pulse.clock import SECOND_US
 from pulse.messages import Message
 from pulse.stores.sameness import BACKLOG_US, REDELIVERY_US
 
-REMEMBERED = 131_072
+REMEMBERED = 80_000
 REPEATED_US = 5 * SECOND_US
 """Within this a repeated time without a sequence number is a redelivery; a beat comes later."""
 
@@ -71,6 +71,14 @@ class Redeliveries:
         """Note a message that was received."""
         self._received.pop(message.identity, None)
         self._received[message.identity] = message.observed_us
+        self._forget_oldest()
+
+    def remember_many(self, messages: MessageColumns) -> None:
+        """Note messages that were received; retained copies prove nothing and are left out."""
+        own = messages.take(~messages.retained)
+        for identity in own.identity.tolist():
+            self._received.pop(identity, None)
+        self._received.update(zip(own.identity.tolist(), own.observed.tolist(), strict=True))
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:

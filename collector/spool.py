@@ -1,25 +1,31 @@
 """The durable log between the broker and everything after it: what is here may be acknowledged.
 
-One SQLite file, one row a batch. Consumers (`stored`: the telemetry store has it; `snapshot`: a snapshot
-of the ledger covers it) read in order and advance; a batch leaves once both have passed it.
+One SQLite file, one row a batch; the ledger's snapshot is a file beside it (`collector/snapshotfile`).
+Consumers (`stored`: the telemetry store has it; `snapshot`: a snapshot of the ledger covers it) read in order
+and advance; a batch leaves once both have passed it.
 
-A batch's number starts from the milliseconds of the file's birth and grows by one, so that a file that
-was lost and made anew never gives an order of reception twice.
+Numbers of batches start from the milliseconds of the file's opening and grow by one, so that neither a file
+that was made anew nor one that lost its newest batches gives an order of reception twice.
+
+What is held is counted, not listed: a store that is away for days leaves millions of small batches.
 """
 
 import contextlib
 import sqlite3
 import threading
+import time
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
-from collector import spoolfile
+from collector import snapshotfile, spoolfile
+from collector.snapshotfile import Snapshot
+from collector.spoolfile import BatchRow
 from pulse import logs
 from pulse.batches import MessageColumns, columns_of, unpacked
 from pulse.clock import Clock
@@ -36,6 +42,8 @@ CACHED_MESSAGES = 65_536
 CACHED_BATCHES = 256
 VACUUM_PAGES = 2_000
 PROBE_SHARE = 0.9
+TRIM_BATCHES = 500
+"""So many leave in one transaction: whoever has a batch to commit waits for no more than that."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[bytes, list[Quarantined]])
@@ -65,12 +73,13 @@ class Depth(NamedTuple):
     oldest_us: int | None
 
 
-class Snapshot(NamedTuple):
-    """A ledger snapshot that covers every batch up to and with `seq`."""
+class _Sums(NamedTuple):
+    batches: int = 0
+    items: int = 0
+    bytes: int = 0
 
-    seq: int
-    at_us: int
-    body: bytes
+    def plus(self, other: "_Sums", sign: int = 1) -> "_Sums":
+        return _Sums(*(a + sign * b for a, b in zip(self, other, strict=True)))
 
 
 class Damage(NamedTuple):
@@ -81,14 +90,6 @@ class Damage(NamedTuple):
 
     seq: int
     items: int
-    oldest_us: int
-    written_us: int
-
-
-class _Held(NamedTuple):
-    seq: int
-    items: int
-    size: int
     oldest_us: int
     written_us: int
 
@@ -107,6 +108,7 @@ class Spool:
 
     def __init__(self, path: Path, clock: Clock, *, max_bytes: int = 2_000_000_000) -> None:
         self.path = path
+        self._snapshot_path = path.with_suffix(".snapshot")
         self.max_bytes = max_bytes
         self.salvaged: int | None = None
         """Batches saved out of a file that was damaged as a whole; None if the file was sound."""
@@ -114,16 +116,22 @@ class Spool:
         """Items appended since the start."""
         self._clock = clock
         self._lock = threading.RLock()
-        self._held: deque[_Held] = deque()
         self._bytes = 0
+        self._waiting = _Sums()
+        self._first_waiting: tuple[int, int] | None = None
+        """Number and earliest reception of the first batch that the telemetry store does not have."""
         self._cache: deque[Batch] = deque()
         self._cached = 0
+        self._before_cache = 0
+        """All batches after this number are in the cache."""
         self._damages: list[Damage] = []
+        self._last = 0
         self._next = 0
         self._marks = dict.fromkeys(CONSUMERS, 0)
         self._stored_on_disk = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            spoolfile.finish_salvage(path)
             self._db = spoolfile.connect(path)
         except sqlite3.OperationalError as error:
             raise spoolfile.wrapped(error, path) from error
@@ -149,17 +157,17 @@ class Spool:
             observed = [q.observed_us for q in quarantined]
             if len(columns):
                 observed.append(int(columns.observed.min()))
-            items = len(columns) + len(quarantined)
-            held = _Held(seq, items, len(body), min(observed, default=now_us), now_us)
+            items, oldest_us = len(columns) + len(quarantined), min(observed, default=now_us)
             with self._transaction():
                 self._db.execute(
                     "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
-                    (seq, now_us, held.items, held.oldest_us, _checksum(seq, held.items, body), body),
+                    (seq, now_us, items, oldest_us, _checksum(seq, items, body), body),
                 )
-            self._next = seq + 1
-            self._held.append(held)
-            self._bytes += held.size
-            self.taken += held.items
+            self._last, self._next = seq, seq + 1
+            self._bytes += len(body)
+            self._waiting = self._waiting.plus(_Sums(1, items, len(body)))
+            self._first_waiting = self._first_waiting or (seq, oldest_us)
+            self.taken += items
             batch = _batch(seq, now_us, columns, quarantined)
             self._remember(batch)
             return batch
@@ -179,50 +187,64 @@ class Spool:
     def advance(self, consumer: str, seq: int) -> None:
         """The consumer is done with every batch up to and with `seq`; on disk with the next `trim`."""
         with self._lock:
-            self._marks[consumer] = max(self._marks[consumer], seq)
+            mark = self._marks[consumer]
+            if seq <= mark:
+                return
+            if consumer == STORED:
+                self._waiting = self._waiting.plus(self._sums("seq > ? AND seq <= ?", mark, seq), -1)
+                self._first_waiting = self._first_after(seq)
+            self._marks[consumer] = seq
 
     def trim(self, keep_from_us: int) -> int:
         """Delete batches that both consumers passed, but those written since; say how many went.
 
         The newest are kept so that a restart still knows what the broker may deliver again.
         """
+        count = 0
+        while gone := self._trim_some(keep_from_us):
+            count += gone
+            if gone == TRIM_BATCHES:
+                # A lock that is taken again at once never reaches who waits for it.
+                time.sleep(0.001)
+        return count
+
+    def _trim_some(self, keep_from_us: int) -> int:
         with self._lock:
-            passed = min(self._marks.values())
-            leaving: list[_Held] = []
-            for held in self._held:
-                if held.seq > passed or held.written_us >= keep_from_us:
-                    break
-                leaving.append(held)
-            if not leaving and self._marks[STORED] == self._stored_on_disk:
+            passed, stored = min(self._marks.values()), self._marks[STORED]
+            with spoolfile.disk(self.path):
+                rows = self._db.execute(
+                    "SELECT seq, written_us, length(body) FROM batch WHERE seq <= ? ORDER BY seq LIMIT ?",
+                    (passed, TRIM_BATCHES),
+                ).fetchall()
+            leaving = list(takewhile(lambda row: row[1] < keep_from_us, rows))
+            if not leaving and stored == self._stored_on_disk:
                 return 0
             with self._transaction():
-                self._db.executemany(
+                # In one with the deletion: what is neither here nor passed was lost (`last_seq`).
+                self._db.execute(
                     "INSERT INTO mark VALUES (?, ?) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq",
-                    [(STORED, self._marks[STORED])],
+                    (STORED, stored),
                 )
                 if leaving:
-                    self._db.execute("DELETE FROM batch WHERE seq <= ?", (leaving[-1].seq,))
-            self._stored_on_disk = self._marks[STORED]
-            for held in leaving:
-                self._held.popleft()
-                self._bytes -= held.size
-            while self._cache and leaving and self._cache[0].seq <= leaving[-1].seq:
-                self._cached -= len(self._cache.popleft().messages)
+                    self._db.execute("DELETE FROM batch WHERE seq <= ?", (leaving[-1][0],))
+            self._stored_on_disk = stored
             if leaving:
+                self._bytes -= sum(size for _, _, size in leaving)
+                while self._cache and self._cache[0].seq <= leaving[-1][0]:
+                    self._uncache()
                 with spoolfile.disk(self.path):
                     self._db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
             return len(leaving)
 
-    def save_snapshot(self, body: bytes, seq: int) -> None:
-        """Keep the ledger's snapshot and its mark, together or not at all."""
+    def save_snapshot(self, pieces: Iterable[memoryview | bytes], seq: int) -> int:
+        """Keep the ledger's snapshot and its mark, together or not at all; gives its size in bytes.
+
+        Nobody else has to wait for it. One thread at a time.
+        """
+        size = snapshotfile.write(self._snapshot_path, self.identity(), seq, self._clock.now_us(), pieces)
         with self._lock:
-            now_us = self._clock.now_us()
-            with self._transaction():
-                self._db.execute(
-                    "INSERT OR REPLACE INTO snapshot VALUES (1, ?, ?, ?, ?)",
-                    (seq, now_us, _checksum(seq, 0, body), body),
-                )
             self._marks[SNAPSHOT] = seq
+        return size
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -232,7 +254,7 @@ class Spool:
         A batch whose checksum is wrong is set aside in the table `damaged`, logged, and told by `damages`.
         """
         with self._lock:
-            if self._cache and self._cache[0].seq <= seq + 1:
+            if self._cache and seq >= self._before_cache:
                 return _up_to(islice((b for b in self._cache if b.seq > seq), limit), items)
             batches: list[Batch] = []
             while len(batches) < limit:
@@ -263,15 +285,16 @@ class Spool:
 
     def load_snapshot(self) -> Snapshot | None:
         """The last snapshot, or None when there is none or its bytes are not what was written."""
-        with self._lock, spoolfile.disk(self.path):
-            row = self._db.execute("SELECT seq, at_us, checksum, body FROM snapshot").fetchone()
-        if row is None:
+        try:
+            return snapshotfile.read(self._snapshot_path, self.identity())
+        except snapshotfile.Unusable as error:
+            log.error(
+                "snapshot_damaged",
+                path=str(self._snapshot_path),
+                error=str(error),
+                consequence="rebuilding from what is stored",
+            )
             return None
-        seq, at_us, checksum, body = row
-        if _checksum(seq, 0, body) != checksum:
-            log.error("snapshot_damaged", path=str(self.path), consequence="rebuilding from what is stored")
-            return None
-        return Snapshot(seq, at_us, body)
 
     def mark(self, consumer: str) -> int:
         """The last batch that the consumer is done with; 0 before its first."""
@@ -287,24 +310,36 @@ class Spool:
     def first_waiting(self) -> int:
         """The number of the oldest batch that the telemetry store does not have, else the next to come."""
         with self._lock:
-            stored = self._marks[STORED]
-            return next((held.seq for held in self._held if held.seq > stored), self._next)
+            return self._next if self._first_waiting is None else self._first_waiting[0]
+
+    def seq_before_newest(self, items: int, batches: int | None = None) -> int:
+        """The number after which the newest batches begin that hold at most so many items; more in one do.
+
+        At most so many `batches` if given.
+        """
+        with self._lock, spoolfile.disk(self.path):
+            seq = self._last
+            newest = self._db.execute("SELECT seq, count FROM batch ORDER BY seq DESC")
+            for number, count in islice(newest, batches):
+                items -= count
+                seq = number - 1
+                if items <= 0:
+                    break
+            newest.close()
+            return seq
 
     def last_seq(self) -> int:
-        """The number of the newest batch ever appended."""
+        """The number of the newest batch that the file knows of: it is here, or was stored and has left.
+
+        If others know of a newer one, the file has lost it.
+        """
         with self._lock:
-            return self._next - 1
+            return self._last
 
     def depth(self) -> Depth:
         """What waits for the telemetry store."""
         with self._lock:
-            waiting = [held for held in self._held if held.seq > self._marks[STORED]]
-            return Depth(
-                len(waiting),
-                sum(held.items for held in waiting),
-                sum(held.size for held in waiting),
-                min((held.oldest_us for held in waiting), default=None),
-            )
+            return Depth(*self._waiting, None if self._first_waiting is None else self._first_waiting[1])
 
     def used_bytes(self) -> int:
         """What counts against `max_bytes`."""
@@ -333,55 +368,67 @@ class Spool:
 
     def _load(self) -> None:
         with spoolfile.disk(self.path):
-            for row in self._db.execute(
-                "SELECT seq, count, length(body), oldest_us, written_us FROM batch ORDER BY seq"
-            ):
-                self._held.append(_Held(*row))
             marks = dict(self._db.execute("SELECT consumer, seq FROM mark"))
-            covered = self._db.execute("SELECT seq FROM snapshot").fetchone()
-        self._bytes = sum(held.size for held in self._held)
-        self._marks |= {STORED: marks.get(STORED, 0), SNAPSHOT: covered[0] if covered else 0}
+            newest = self._db.execute("SELECT max(seq) FROM batch").fetchone()[0]
+        covered = snapshotfile.covered(self._snapshot_path, self.identity())
+        self._marks |= {STORED: marks.get(STORED, 0), SNAPSHOT: covered}
         self._stored_on_disk = self._marks[STORED]
-        newest = self._held[-1].seq if self._held else 0
-        self._next = max(newest, *self._marks.values()) + 1
-        if self._next == 1:
-            self._next = self._clock.now_us() // 1000
+        self._bytes = self._sums("seq <= ?", self._marks[STORED]).bytes
+        self._waiting = self._sums("seq > ?", self._marks[STORED])
+        self._bytes += self._waiting.bytes
+        self._first_waiting = self._first_after(self._marks[STORED])
+        self._last = self._before_cache = max(newest or 0, self._marks[STORED])
+        self._next = max(self._last + 1, covered + 1, self._clock.now_us() // 1000)
+
+    def _sums(self, where: str, *seqs: int) -> _Sums:
+        with spoolfile.disk(self.path):
+            row = self._db.execute(
+                "SELECT count(*), coalesce(sum(count), 0), coalesce(sum(length(body)), 0) FROM batch"
+                f" WHERE {where}",
+                seqs,
+            ).fetchone()
+        return _Sums(*row)
+
+    def _first_after(self, seq: int) -> tuple[int, int] | None:
+        with spoolfile.disk(self.path):
+            row: tuple[int, int] | None = self._db.execute(
+                "SELECT seq, oldest_us FROM batch WHERE seq > ? ORDER BY seq LIMIT 1", (seq,)
+            ).fetchone()
+        return row
 
     def _remember(self, batch: Batch) -> None:
         self._cache.append(batch)
         self._cached += len(batch.messages)
         while len(self._cache) > CACHED_BATCHES or (self._cached > CACHED_MESSAGES and len(self._cache) > 1):
-            self._cached -= len(self._cache.popleft().messages)
+            self._uncache()
+
+    def _uncache(self) -> None:
+        oldest = self._cache.popleft()
+        self._cached -= len(oldest.messages)
+        self._before_cache = oldest.seq
 
     def _set_aside(self, seq: int, count: int) -> None:
         with self._transaction():
+            lost = self._sums("seq = ?", seq)
+            oldest_us, written_us = self._db.execute(
+                "SELECT oldest_us, written_us FROM batch WHERE seq = ?", (seq,)
+            ).fetchone()
             self._db.execute(
                 "INSERT OR REPLACE INTO damaged SELECT seq, ?, count, body FROM batch WHERE seq = ?",
                 (self._clock.now_us(), seq),
             )
             self._db.execute("DELETE FROM batch WHERE seq = ?", (seq,))
-        for held in self._held:
-            if held.seq == seq:
-                self._bytes -= held.size
-                self._damages.append(Damage(seq, count, held.oldest_us, held.written_us))
-        self._held = deque(held for held in self._held if held.seq != seq)
+        self._bytes -= lost.bytes
+        if seq > self._marks[STORED]:
+            self._waiting = self._waiting.plus(lost, -1)
+            self._first_waiting = self._first_after(self._marks[STORED])
+        self._damages.append(Damage(seq, count, oldest_us, written_us))
         log.error("spool_batch_damaged", path=str(self.path), batch=seq, items=count)
 
     def _salvage(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
         """Put the damaged file aside and save every batch that is whole into a new one."""
         aside = self.path.with_name(f"{self.path.name}.damaged-{self._clock.now_us() // 1_000_000}")
-        for suffix in ("", "-wal", "-shm"):
-            source = self.path.with_name(self.path.name + suffix)
-            if source.exists():
-                source.rename(aside.with_name(aside.name + suffix))
-        fresh = spoolfile.connect(self.path)
-        rows = spoolfile.readable_rows(aside)
-        with spoolfile.disk(self.path):
-            fresh.executemany(
-                "INSERT OR IGNORE INTO batch VALUES (?, ?, ?, ?, ?, ?)",
-                [row for row in rows if _checksum(row[0], row[2], row[5]) == row[4]],
-            )
-            self.salvaged = fresh.execute("SELECT count(*) FROM batch").fetchone()[0]
+        self.salvaged = spoolfile.salvage(self.path, aside, _is_whole)
         log.error(
             "spool_damaged",
             path=str(self.path),
@@ -389,11 +436,16 @@ class Spool:
             batches_saved=self.salvaged,
             error=str(error),
         )
-        return fresh
+        return spoolfile.connect(self.path)
 
 
 def _checksum(seq: int, count: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(f"{seq}/{count}".encode()))
+
+
+def _is_whole(row: BatchRow) -> bool:
+    seq, _, count, _, checksum, body = row
+    return _checksum(seq, count, body) == checksum
 
 
 def _up_to(batches: Iterable[Batch], items: int | None) -> list[Batch]:

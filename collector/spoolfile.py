@@ -1,16 +1,18 @@
 """The spool's file: its tables, opening it, and reading what is left of one that is damaged."""
 
 import contextlib
+import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from pulse.errors import Conflict, PulseError, StoreError, StoreUnavailable
 
-FORMAT = 2
-"""2: batches are columns. The tables are those of 1, and its batches can still be read."""
+FORMAT = 3
+"""2: batches are columns; those of 1 can still be read. 3: the ledger's snapshot is a file of its own."""
 """Kept as the file's `user_version`; its `application_id` tells it from every other spool."""
 
 _TABLES = """
@@ -19,12 +21,11 @@ CREATE TABLE batch (
     oldest_us INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE TABLE mark (consumer TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-CREATE TABLE snapshot (
-    one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, at_us INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, body BLOB NOT NULL
-);
 CREATE TABLE damaged (seq INTEGER PRIMARY KEY, noticed_us INTEGER NOT NULL, count INTEGER, body BLOB);
 """
+
+_FROM_2 = "DROP TABLE snapshot;"
+"""A snapshot of another version cannot be used: the ledger is rebuilt from what is stored."""
 
 BatchRow = tuple[int, int, int, int, int, bytes]
 
@@ -47,8 +48,8 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit = 67108864")
         if db.execute("PRAGMA application_id").fetchone()[0] == 0:
             db.execute(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
-        if version == 1:
-            db.execute(f"PRAGMA user_version = {FORMAT}")
+        if version in (1, 2):
+            db.executescript(f"BEGIN IMMEDIATE; {_FROM_2} PRAGMA user_version = {FORMAT}; COMMIT;")
         if version == 0:
             db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
         for (verdict,) in db.execute("PRAGMA quick_check(1)"):
@@ -104,12 +105,13 @@ def waiting(path: Path) -> Waiting:
         return Waiting(batches, messages, size, oldest_us, used)
 
 
+SALVAGED_AT_ONCE = 100
 _BATCH_COLUMNS = "seq, written_us, count, oldest_us, checksum, body"
 
 
-def readable_rows(path: Path) -> list[BatchRow]:
+def readable_rows(path: Path) -> Iterator[BatchRow]:
     """The rows of a damaged file that can be read from its front, and then those from its end."""
-    rows: dict[int, BatchRow] = {}
+    last = -1
     for order, beyond in (("ASC", ">"), ("DESC", "<")):
         edge = -1 if order == "ASC" else 1 << 62
         with contextlib.closing(sqlite3.connect(path)) as db, contextlib.suppress(sqlite3.DatabaseError):
@@ -118,8 +120,59 @@ def readable_rows(path: Path) -> list[BatchRow]:
                     f"SELECT {_BATCH_COLUMNS} FROM batch WHERE seq {beyond} ? ORDER BY seq {order} LIMIT 1",
                     (edge,),
                 ).fetchone()
-                if row is None or row[0] in rows:
+                if row is None or (order == "DESC" and row[0] <= last):
                     break
                 edge = row[0]
-                rows[edge] = row
-    return [rows[seq] for seq in sorted(rows)]
+                last = edge if order == "ASC" else last
+                yield row
+
+
+def salvage(path: Path, aside: Path, whole: Callable[[BatchRow], bool]) -> int:
+    """Put a damaged file aside and one with its rows that are `whole` in its place; how many those are.
+
+    The damaged file stays in its place until all is saved, so that after a crash, or a disk that was full,
+    it is done again. Raises `StoreUnavailable` when the disk refuses.
+    """
+    fresh = _salvaged(path)
+    for file in _family(fresh):
+        file.unlink(missing_ok=True)
+    with disk(path), contextlib.closing(connect(fresh)) as db:
+        rows = filter(whole, readable_rows(path))
+        while some := list(islice(rows, SALVAGED_AT_ONCE)):
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT OR IGNORE INTO batch VALUES (?, ?, ?, ?, ?, ?)", some)
+            db.execute("COMMIT")
+        count: int = db.execute("SELECT count(*) FROM batch").fetchone()[0]
+        # All of it into the file itself, which alone is renamed.
+        db.execute("PRAGMA journal_mode = DELETE")
+    path.rename(aside)
+    _put_in_place(path, aside)
+    return count
+
+
+def finish_salvage(path: Path) -> None:
+    """Do what is left of a salvage that a crash interrupted after the damaged file was put aside."""
+    if not path.exists() and _salvaged(path).exists():
+        aside = max(path.parent.glob(f"{path.name}.damaged-*[0-9]"), default=path)
+        _put_in_place(path, aside)
+
+
+def _put_in_place(path: Path, aside: Path) -> None:
+    for file, beside in zip(_family(path)[1:], _family(aside)[1:], strict=True):
+        if file.exists():
+            file.rename(beside)
+    _salvaged(path).rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _salvaged(path: Path) -> Path:
+    return path.with_name(f"{path.name}.salvaged")
+
+
+def _family(path: Path) -> list[Path]:
+    """A database and the files that SQLite keeps beside it."""
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pulse import __version__, cli_access
+from pulse import __version__, cli_access, cli_coverage
 from pulse.errors import BadInput, PulseError
 from pulse.options import DataDir
 from pulse.settings import Settings, load
@@ -36,6 +36,8 @@ app.add_typer(device_app, name="device")
 app.add_typer(cli_access.user_app, name="user")
 app.add_typer(cli_access.token_app, name="token")
 app.add_typer(cli_access.audit_app, name="audit")
+app.command("coverage")(cli_coverage.coverage)
+app.add_typer(cli_coverage.incidents_app, name="incidents")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
     no_args_is_help=True,
@@ -225,6 +227,37 @@ def spool(
     from pulse.commands import spool as command
 
     for line in command.shown(_settings(data_dir=data_dir), as_json=as_json):
+        typer.echo(line)
+
+
+@app.command()
+def statistics(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="开始，默认 30 天前 / Beginning, by default 30 days ago.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="结束，默认现在 / End, now by default.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="按当时所知 / By what was known then; now by default.")
+    ] = None,
+    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
+    kind: Annotated[str | None, typer.Option(help="只限这个类别 / This kind only.")] = None,
+    threshold: Annotated[
+        str, typer.Option(help="可用率阈值，百分数 / Availability to reach, percent.")
+    ] = "95",
+    worst: Annotated[
+        int, typer.Option(min=0, help="列出停止最久的设备数 / How many of the worst devices to list.")
+    ] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """统计：可用率、中断、失效间隔、恢复时间、抖动 / Availability, outages, MTBF, MTTR, flapping.
+
+    Of all devices, communities and kinds over a period; docs/statistics.md defines every figure.
+    """
+    from pulse.commands import statistics as command
+
+    asked = command.Asked(from_, to, known_at, community, kind, threshold, worst)
+    for line in command.shown(_settings(data_dir=data_dir), asked, as_json=as_json):
         typer.echo(line)
 
 

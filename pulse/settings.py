@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pulse.clock import MINUTE_US
 from pulse.errors import SettingsError
 
 PREFIX = "PULSE_"
@@ -24,7 +25,10 @@ PREFIX = "PULSE_"
 class Settings(BaseSettings):
     """All settings of one installation; the environment name of a field is `PULSE_` + its name."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    # Compose files hand over empty what is not set.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     data_dir: Path = Field(Path("data"), description="Folder of the embedded databases, the spool and keys.")
     database_url: SecretStr | None = Field(
@@ -121,6 +125,15 @@ class Settings(BaseSettings):
     backlog_lateness_s: float = Field(
         604_800.0, gt=0, description="How old a measured time from the broker's backlog may be, seconds."
     )
+    flap_changes: int = Field(
+        6, ge=3, le=100, description="Changes between running and not running that make a device flap."
+    )
+    flap_window_minutes: int = Field(
+        30,
+        ge=1,
+        le=1440,
+        description="Minutes within which these changes make it flap, and without one of which it stops.",
+    )
     demo: bool = Field(
         False, description="Say on every page that the data is simulated; set by `pulse demo`."
     )
@@ -205,6 +218,10 @@ class Settings(BaseSettings):
             if url.startswith(scheme):
                 return "postgresql+psycopg://" + url.removeprefix(scheme)
         return url
+
+    def flap_window_us(self) -> int:
+        """The window of flapping in microseconds."""
+        return self.flap_window_minutes * MINUTE_US
 
     def page_address(self) -> str:
         """The address of the pages for links that people are given, without a slash at its end."""

@@ -16,6 +16,7 @@ from pulse.access.roles import system
 from pulse.broker.publishing import publish
 from pulse.clock import SystemClock
 from pulse.errors import Conflict, PulseError
+from pulse.registry.noting import noted
 from pulse.settings import load
 from pulse.stores.relational import registry
 from pulse.stores.relational.database import Database
@@ -39,10 +40,11 @@ def register(db: Database, simulated: Fleet, now_us: int) -> int:
                 f"the registry holds {len(known - ours)} devices that are not of this fleet, such as "
                 f"{min(known - ours)}; simulate into an installation of its own, with the seed it began with"
             )
-        registry.put_communities(connection, simulated.communities, now_us)
-        registry.put_kinds(connection, simulated.kinds, now_us)
-        registry.put_planned(connection, simulated.planned, now_us)
-        registry.put_devices(connection, [d for d in simulated.devices if d.id not in known], now_us)
+        with noted(connection, system("simulators", socket.gethostname()), now_us):
+            registry.put_communities(connection, simulated.communities, now_us)
+            registry.put_kinds(connection, simulated.kinds, now_us)
+            registry.put_planned(connection, simulated.planned, now_us)
+            registry.put_devices(connection, [d for d in simulated.devices if d.id not in known], now_us)
     return len(ours - known)
 
 

@@ -17,6 +17,7 @@ HOW_TO_GET = {
     "postgres": "apt-get install postgresql",
     "influxd": "put InfluxDB 2's influxd on PATH, or set PULSE_TEST_INFLUXDB_URL, _TOKEN and _ORG",
     "prometheus": "apt-get install prometheus",
+    "telegraf": "put InfluxData's telegraf on PATH",
     "node": "apt-get install nodejs",
     "curl": "apt-get install curl",
 }

@@ -170,6 +170,20 @@ def test_nobody_speaks_to_the_broker_without_tls() -> None:
     }
 
 
+def test_the_pages_can_speak_tls_with_the_certificate_of_this_installation() -> None:
+    keep = SERVICES["certificates"]
+    (folder,) = {volume.partition(":")[2] for volume in keep["volumes"]}
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for setting, variable, name in (
+        ("PULSE_HTTP_TLS_CERT_FILE", "HTTP_TLS_CERT_FILE", "server.pem"),
+        ("PULSE_HTTP_TLS_KEY_FILE", "HTTP_TLS_KEY_FILE", "server-key.pem"),
+    ):
+        assert SERVICES["api"]["environment"][setting] == f"${{{variable}:-}}"
+        assert f"# {variable}={folder}/{name}\n" in example
+    assert f"certificates:{folder}:ro" in SERVICES["api"]["volumes"]
+    assert "--group-reads" in keep["command"]
+
+
 # --- the image ---
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -28,6 +28,16 @@ def test_nothing_set_gives_the_embedded_installation_on_loopback() -> None:
     assert given.relational_url() == f"sqlite:///{Path('data/pulse.db').resolve()}"
 
 
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docker-compose.yml hands over what `.env` does not name."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"PULSE_{name.upper()}", "")
+    given = load()
+    assert {name: getattr(given, name) for name in Settings.model_fields} == {
+        name: field.default for name, field in Settings.model_fields.items()
+    }
+
+
 def test_env_file_is_read(env_file: Path) -> None:
     env_file.write_text("PULSE_HTTP_PORT=9001\n# a comment\nOTHER=ignored\nPULSE_LOG_LEVEL=debug\n")
     assert load().http_port == 9001

@@ -1,9 +1,10 @@
 """The guard that every endpoint has: which permission it asks for, or why it asks for none."""
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -23,6 +24,11 @@ WITHOUT_GUARD = frozenset({"/static", "/api/v1/openapi.json"})
 
 FORM_HEADER = "X-Pulse-Form"
 """Carries the form's token of a session where a script sends the request."""
+
+_MOST_SENT_FROM = 200
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_FIELD_CHECKED: set[Callable[..., Any]] = set()
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,14 @@ def refusal(request: Request, known: Known, permission: Permission) -> Problem:
 
 def forbidden(request: Request, actor: Actor, subject: str, community: str | None = None) -> Problem:
     """The problem of a known actor that may not do this; written into the audit log."""
+    note_refusal(request, actor, subject, community)
+    return Problem(kinds.FORBIDDEN)
+
+
+def note_refusal(
+    request: Request, actor: Actor, subject: str, community: str | None = None, **said: str
+) -> None:
+    """Write into the audit log that a request was refused."""
     context = request.app.state.context
     with context.db.write() as connection:
         audit.append(
@@ -71,45 +85,63 @@ def forbidden(request: Request, actor: Actor, subject: str, community: str | Non
             context.clock.now_us(),
             outcome=audit.REFUSED,
             community=community,
-            after={"method": request.method, "path": request.url.path},
+            after={"method": request.method, "path": request.url.path, **said},
         )
-    return Problem(kinds.FORBIDDEN)
 
 
 def check_form(request: Request, known: Known) -> None:
     """Refuse a change that another site's page sent with our cookie.
 
     Browsers name the page's site in `Sec-Fetch-Site` and `Origin`, which scripts cannot forge; beside that
-    a change carries the form's token of its session, in a header here, in a field where `check_field` asks.
+    a change carries the form's token of its session: in a header, or in a field of a form. Only endpoints
+    that read forms (`field_checked`) look at the field; to any other, a body's type is no excuse.
     """
     if request.method in SAFE or known.present is None:
         return
     check_site(request, known)
     given = request.headers.get(FORM_HEADER)
-    if given is None and _is_form(request):
-        # The endpoint reads the body and asks `check_field`.
+    if given is None and _is_form(request) and _checks_field(request.scope["route"]):
         return
-    check_field(known, given)
+    check_field(request, known, given)
+
+
+def field_checked(dependency: _F) -> _F:
+    """Marks a dependency that reads the form of a request and asks `check_field` of it."""
+    _FIELD_CHECKED.add(dependency)
+    return dependency
+
+
+def _checks_field(route: object) -> bool:
+    return isinstance(route, APIRoute) and any(call in _FIELD_CHECKED for call in _calls(route.dependant))
 
 
 def check_site(request: Request, known: Known) -> None:
     """Refuse a request that a page of another site sent."""
     site = request.headers.get("sec-fetch-site")
-    if site is not None and site not in {"same-origin", "none"}:
-        raise Problem(kinds.OTHER_SITE)
     sent_from = request.headers.get("origin")
-    if sent_from is not None and sent_from != f"{known.origin.scheme}://{known.origin.host}":
-        raise Problem(kinds.OTHER_SITE)
+    if (site is not None and site not in {"same-origin", "none"}) or (
+        sent_from is not None and sent_from != f"{known.origin.scheme}://{known.origin.host}"
+    ):
+        raise _other_site(request, known)
 
 
-def check_field(known: Known, given: object) -> None:
+def check_field(request: Request, known: Known, given: object) -> None:
     """Refuse a form without the token of its session."""
     if (
         known.form is None
         or not isinstance(given, str)
         or not hmac.compare_digest(given.encode(), known.form.encode())
     ):
-        raise Problem(kinds.OTHER_SITE)
+        raise _other_site(request, known)
+
+
+def _other_site(request: Request, known: Known) -> Problem:
+    """The problem of a request that is not from a page of ours; in the log if it used somebody's session."""
+    if known.present is not None:
+        # Of the page only its site: what its address holds beside is nobody's business.
+        sent_from = urlsplit(request.headers.get("origin") or request.headers.get("referer") or "").netloc
+        note_refusal(request, known.actor, "form", sent_from=sent_from[:_MOST_SENT_FROM])
+    return Problem(kinds.OTHER_SITE)
 
 
 def _is_form(request: Request) -> bool:

@@ -45,6 +45,8 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
     def faults_of(request: Request, error: BadInput | Conflict | NotFound) -> Faults:
         faults = wrong(error, renderer.words(request).language)
         if isinstance(error, NotFound):
+            address = identity(request).origin(request).address
+            entry.refused_code(context.db, context.clock.now_us(), address)
             return Faults(code=faults[""])
         return Faults(name=faults[""]) if isinstance(error, Conflict) else faults
 

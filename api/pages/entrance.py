@@ -71,7 +71,7 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
         known, secret = identity(request).of(request), session_secret(request)
         if known.present is not None and secret is not None:
             check_site(request, known)
-            check_field(known, fields.one(TOKEN))
+            check_field(request, known, fields.one(TOKEN))
             entry.sign_out(context.db, secret, context.clock.now_us(), known.origin.address)
         answer = to(SIGN_IN)
         cookies.take_session(answer, known.origin.scheme)

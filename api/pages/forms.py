@@ -7,7 +7,7 @@ from starlette.datastructures import FormData
 
 from api import problem_kinds as kinds
 from api.auth.cookies import check_before
-from api.auth.guard import check_field, check_site
+from api.auth.guard import check_field, check_site, field_checked
 from api.auth.identity import Known, identity
 from api.negotiate import Language
 from api.problems import Problem
@@ -54,12 +54,13 @@ async def body(request: Request) -> Fields:
     return Fields(await request.form(max_files=0, max_fields=_MOST_FIELDS))
 
 
+@field_checked
 def posted(
     request: Request, person: Annotated[Person, Depends(signed_in)], fields: Annotated[Fields, Depends(body)]
 ) -> Fields:
     """A form of somebody who is signed in, from our own page. Raises `Problem`."""
     check_site(request, person.known)
-    check_field(person.known, fields.one(TOKEN))
+    check_field(request, person.known, fields.one(TOKEN))
     return fields
 
 

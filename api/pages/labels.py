@@ -39,6 +39,13 @@ BLIND_CAUSES: Final = {
     "messages_dropped": _("the broker dropped messages"),
     "messages_discarded": _("messages had to be discarded"),
     "queued_without_time": _("messages from the backlog carry no trusted time"),
+    "confirmed_blindness": _("two people found that the network or the collector failed"),
+}
+INCIDENTS: Final = {
+    "suspected": _("To be confirmed"),
+    "confirmed": _("To be approved"),
+    "approved": _("Counts as unknown"),
+    "dismissed": _("Dismissed"),
 }
 EVIDENCE: Final = {
     "beat": _("Heartbeat"),
@@ -65,6 +72,7 @@ SCOPES: Final = {
     "collector:read": _("Read what the collector could not hear"),
     "metrics:read": _("Read metrics for Prometheus"),
     "audit:read": _("Read the audit log"),
+    "coverage:write": _("Decide whether a community's silence was the network's fault"),
     "credentials:write": _("Issue and revoke devices' credentials"),
     "tokens:write": _("Make and revoke API tokens"),
     "users:write": _("Manage accounts"),
@@ -88,12 +96,19 @@ ACTIONS: Final = {
     "token.create": _("Make token"),
     "token.revoke": _("Revoke token"),
     "token.use": _("Use token"),
+    "code.use": _("Use one-time code"),
     "credentials.issue": _("Issue device credentials"),
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
+    "incident.confirm": _("Confirm blindness"),
+    "incident.approve": _("Approve blindness"),
+    "incident.dismiss": _("Dismiss suspicion"),
     "registry.import": _("Import devices"),
+    "registry.add": _("Add to registry"),
+    "registry.change": _("Change registry"),
     "registry.export": _("Export registry"),
     "request": _("Request"),
+    "export": _("Export devices"),
     "audit.export": _("Export audit log"),
 }
 OUTCOMES: Final = {
@@ -119,8 +134,40 @@ MEMBERS: Final = {
     "reason": _("Reason"),
     "method": _("Method"),
     "path": _("Address"),
+    "sent_from": _("Sent from"),
     "entries": _("Entries"),
+    "community": _("Community"),
+    "status": _("State"),
+    "opened": _("Noticed"),
+    "start": _("Last heard"),
+    "ended": _("Ended"),
+    "devices": _("Devices silent together"),
+    "silent": _("Silent still"),
+    "of": _("Devices in all"),
     "filters": _("Filters"),
+    "added": _("Added"),
+    "changed": _("Changed"),
+    "unchanged": _("Unchanged"),
+    "generation": _("Number of passwords so far"),
+    "revoked": _("Revoked"),
+    "name_zh": _("Chinese name"),
+    "name_en": _("English name"),
+    "kind": _("Kind"),
+    "quantity": _("Quantity"),
+    "building": _("Building"),
+    "location": _("Place"),
+    "tags": _("Tags"),
+    "vendor": _("Maker"),
+    "model": _("Model"),
+    "serial": _("Serial number"),
+    "interval_s": _("Beat interval, s"),
+    "timeout_s": _("Timeout, s"),
+    "max_lateness_s": _("Longest lateness, s"),
+    "clock_untrusted": _("Clock is not trusted"),
+    "commissioned_us": _("Commissioned"),
+    "commissioned_recorded_us": _("Commissioning known since"),
+    "retired_us": _("Retired"),
+    "retired_recorded_us": _("Retirement known since"),
 }
 REASONS: Final = {
     "wrong": _("wrong name or password"),
@@ -166,6 +213,10 @@ class Labels:
     def blind(self, cause: str) -> str:
         """Why the collector heard nothing; a cause without words of its own is shown as recorded."""
         return self._words.gettext(BLIND_CAUSES.get(cause, cause))
+
+    def incident(self, status: str) -> str:
+        """What became of a suspicion."""
+        return self._words.gettext(INCIDENTS[status])
 
     def evidence(self, slug: str) -> str:
         """What a message said."""
@@ -214,6 +265,8 @@ class Labels:
                 return ", ".join(f"{key}: {part}" for key, part in value.items()) or "—"
             case str() if name == "role" and value in ROLES:
                 return self.role(value)
+            case str() if name == "status" and value in INCIDENTS:
+                return self.incident(value)
             case str() if name == "agent":
                 return self.browser(value)
             case str() if name == "reason" and value in REASONS:

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from api.auth.identity import Known
+from api.auth.identity import Known, identity
 from api.pages import labels
 from api.pages.bars import TOPS
 from api.pages.words import LANGUAGES, Language, Times, Words, chosen, words
@@ -104,12 +104,15 @@ class Renderer:
             )
         )
         response = HTMLResponse(body, status_code=status, headers=_HEADERS)
+        over_tls = identity(request).origin(request).scheme == "https"
         for name, value, choices in (
             ("lang", reader.language, LANGUAGES),
             ("theme", reader.theme, THEMES),
         ):
             if request.query_params.get(name) in choices and LANGUAGE_HEADER not in request.headers:
-                response.set_cookie(name, value, max_age=_YEAR_S, samesite="lax", httponly=True)
+                response.set_cookie(
+                    name, value, max_age=_YEAR_S, samesite="lax", httponly=True, secure=over_tls
+                )
         return response
 
     def words(self, request: Request) -> Words:

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from api.auth.guard import Allowed
+from api.auth.unseen import note_unseen
 from api.context import Context
 from api.listing import Filters
-from api.pages.board import Boards
+from api.pages.board import Boards, read_names
 from api.pages.fleet import fleet
 from api.pages.refusals import page_route
 from api.pages.render import Renderer
@@ -22,6 +23,7 @@ from pulse.errors import StoreUnavailable
 from pulse.ids import is_id
 from pulse.ledger.model import State
 from pulse.settings import Broker
+from pulse.stores.relational import incidents
 
 _P = ParamSpec("_P")
 _Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
@@ -58,17 +60,24 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
 
         return page
 
+    def overview(request: Request, actor: Actor, template: str) -> HTMLResponse:
+        board = boards.now(actor.communities)
+        with context.db.read() as connection:
+            suspicions = incidents.unsettled(connection, actor.communities)
+        names = read_names(context, actor.communities).communities if suspicions else {}
+        return renderer.page(
+            request, template, board=board, broker=broker, suspicions=suspicions, names=names
+        )
+
     @routes.get("/")
     @guarded
     def index(request: Request, actor: _Reader) -> HTMLResponse:
-        board = boards.now(actor.communities)
-        return renderer.page(request, "index.html", board=board, broker=broker)
+        return overview(request, actor, "index.html")
 
     @routes.get("/wall")
     @guarded
     def wall(request: Request, actor: _Reader) -> HTMLResponse:
-        board = boards.now(actor.communities)
-        return renderer.page(request, "wall.html", board=board, broker=broker)
+        return overview(request, actor, "wall.html")
 
     @routes.get("/devices")
     @guarded
@@ -93,6 +102,8 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
         is_known = is_id(device_id)
         found = story(context, device_id, renderer.times, actor.communities) if is_known else None
         if found is None:
+            if is_known:
+                note_unseen(request, actor, device_id)
             return renderer.page(request, "missing.html", status=404, device_id=device_id)
         return renderer.page(request, "device.html", story=found)
 

@@ -144,6 +144,11 @@ class Times:
             return f"{moment:%H:%M:%S}"
         return f"{moment:%m-%d %H:%M}" if moment.year == now.year else f"{moment:%Y-%m-%d %H:%M}"
 
+    def about(self, at_us: int, now_us: int) -> str:
+        """To the minute, for what happened around then: `13:05`, `11-21 13:05`."""
+        short = self.short(at_us, now_us)
+        return short[:5] if short[2] == ":" else short
+
     def offset(self, at_us: int) -> str:
         """The zone's offset then: `UTC+8`, `UTC+5:30`."""
         offset = self.moment(at_us).utcoffset() or timedelta()

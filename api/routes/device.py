@@ -2,16 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api import detail, examples, params
 from api.answers import answers, json
 from api.auth.guard import Allowed
+from api.auth.unseen import note_unseen
 from api.context import Context
-from api.models import DeviceAnswer, IntervalsAnswer
+from api.models import IntervalsAnswer
 from api.params import At, DeviceId, From, KnownAt, Moment, To
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE, UNKNOWN_DEVICE
 from api.problems import Checks, Problem
+from api.statistics_examples import OF_DEVICE
+from api.statistics_models import DeviceFullAnswer
 from pulse.access.roles import Actor, Permission
 from pulse.clock import DAY_US
 
@@ -29,16 +32,18 @@ def router(context: Context) -> APIRouter:
     @routes.get(
         "/{id}",
         summary="一台设备及其原因 / one device and why",
-        response_model=DeviceAnswer,
+        response_model=DeviceFullAnswer,
         responses=answers(
-            examples.DEVICE_DETAIL,
+            {**examples.DEVICE_DETAIL, "statistics": OF_DEVICE},
             INVALID_PARAMETERS,
             UNKNOWN_DEVICE,
             UNAVAILABLE,
             description="状态、从何时起、起决定作用的消息 / state, since when, and the messages that decide",
         ),
     )
-    def device(actor: _Reader, id_: DeviceId, at: At = None, known_at: KnownAt = None) -> Response:
+    def device(
+        request: Request, actor: _Reader, id_: DeviceId, at: At = None, known_at: KnownAt = None
+    ) -> Response:
         """为什么离线？登记信息、状态、原因、起决定作用的消息、监听时段和此前 24 小时。
 
         Why is it offline? Registry facts, state, cause, the deciding messages, the listening window, and
@@ -50,6 +55,7 @@ def router(context: Context) -> APIRouter:
         checks.settle()
         answer = detail.device(context, id_, moment, actor.communities)
         if answer is None:
+            note_unseen(request, actor, id_)
             raise Problem(UNKNOWN_DEVICE, members={"device": id_})
         return json(answer)
 
@@ -66,6 +72,7 @@ def router(context: Context) -> APIRouter:
         ),
     )
     def intervals(
+        request: Request,
         actor: _Reader,
         id_: DeviceId,
         from_: From = None,
@@ -91,8 +98,10 @@ def router(context: Context) -> APIRouter:
             asked = detail.resolved(context, Moment(period.to_us, period.known_us))
             from_us = period.from_us
         with context.db.read() as connection:
-            if detail.registered(connection, id_, actor.communities) is None:
-                raise Problem(UNKNOWN_DEVICE, members={"device": id_})
+            found = detail.registered(connection, id_, actor.communities)
+        if found is None:
+            note_unseen(request, actor, id_)
+            raise Problem(UNKNOWN_DEVICE, members={"device": id_})
         stretches = context.rate.timeline(id_, from_us, *asked)
         return json(detail.intervals(id_, stretches, from_us, asked))
 

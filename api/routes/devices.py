@@ -1,17 +1,17 @@
 """Devices: which are in which state, now or at a past moment."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api import csvfile, cursor, detail, examples, listing, params
+from api import cursor, detail, examples, exporting, listing, params
 from api.answers import answers, json
 from api.auth.guard import Allowed
 from api.context import Context
 from api.detail import Asked
+from api.exporting import CSV, DEFAULT_LIMIT, MAX_LIMIT
 from api.listing import Filters
 from api.models import DevicesAnswer
-from api.negotiate import media_type
 from api.params import At, Community, Kind, KnownAt, Moment
 from api.present import Present
 from api.problem_kinds import INVALID_PARAMETERS, UNAVAILABLE
@@ -19,11 +19,6 @@ from api.problems import Checks
 from pulse.access.roles import Actor, Permission
 from pulse.clock import to_iso
 from pulse.ledger.model import State
-from pulse.stores.relational import audit
-
-CSV = "text/csv"
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 1000
 
 _Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
 
@@ -116,9 +111,7 @@ def router(context: Context, present: Present) -> APIRouter:
             asked = detail.resolved(context, Moment(begin.at_us, begin.known_us))
             statuses = context.rate.devices(*asked, within)
         found = listing.select(statuses, present.records(), filters)
-        as_csv = (format_ or "") == "csv" or (
-            format_ is None and media_type(request.headers.get("accept"), ["application/json", CSV]) == CSV
-        )
+        as_csv = exporting.wants_csv(request, format_)
         size = limit or (len(found) or 1 if as_csv else DEFAULT_LIMIT)
         rest = [item for item in found if item["id"] > begin.after]
         page = rest[:size]
@@ -126,8 +119,8 @@ def router(context: Context, present: Present) -> APIRouter:
         if len(rest) > size:
             following = cursor.encode(cursor.Cursor(page[-1]["id"], *asked, cursor.digest(filters, within)))
         if as_csv:
-            _note_export(context, actor, filters, asked, len(page))
-            return _csv(page, following, asked.at_us)
+            exporting.note(context, actor, "devices", filters._asdict(), asked, len(page))
+            return exporting.csv_answer("devices", listing.COLUMNS, page, following, asked.at_us)
         body = {
             "items": page,
             "next": following,
@@ -138,36 +131,3 @@ def router(context: Context, present: Present) -> APIRouter:
         return json(body, {"Vary": "Accept"})
 
     return routes
-
-
-def _note_export(context: Context, actor: Actor, filters: Filters, asked: Asked, count: int) -> None:
-    """Write into the audit log that a list left the product; without that it does not leave."""
-    said = {
-        "filters": {name: value for name, value in filters._asdict().items() if value},
-        "at": to_iso(asked.at_us),
-        "count": count,
-    }
-    with context.db.write() as connection:
-        audit.append(
-            connection,
-            actor,
-            "export",
-            "devices",
-            context.clock.now_us(),
-            community=filters.community,
-            after=said,
-        )
-
-
-def _csv(page: list[dict[str, Any]], following: str | None, at_us: int) -> Response:
-    stamp = to_iso(at_us).replace(":", "").replace("-", "")
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="devices-{stamp}.csv"',
-        "Vary": "Accept",
-    }
-    if following is not None:
-        headers["X-Next-Cursor"] = following
-    return Response(
-        csvfile.render(listing.COLUMNS, page), headers=headers, media_type="text/csv; charset=utf-8"
-    )

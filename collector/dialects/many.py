@@ -5,6 +5,7 @@ values as they usually are. Everything else is left to `native.decode`, which ha
 message: what is decided here is exactly what it would have said, and a test holds the two together.
 """
 
+import sys
 from _blake2 import blake2b
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -115,7 +116,9 @@ class Many:
             return None
         if len(self._origins) >= KNOWN_TOPICS:
             self._origins.clear()
-        origin = self._origins[topic] = Origin(place.device, place.community, place.kind, place.channel)
+        # Of communities and kinds there are few, each known once.
+        where = sys.intern(place.community), sys.intern(place.kind)
+        origin = self._origins[topic] = Origin(place.device, *where, place.channel)
         return origin
 
     def _objects(self, payloads: Sequence[bytes], chosen: list[int]) -> list[dict[str, native.Member]]:

@@ -60,7 +60,7 @@ class Place(NamedTuple):
     channel: Channel
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=1 << 14)
 def place(topic: str) -> Place:
     """Read a topic; raises `Refused` (`unknown_topic`, `bad_id`)."""
     levels = topic.split("/")

@@ -3,7 +3,10 @@
 Hashing takes tens of milliseconds and happens outside of any transaction.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from sqlalchemy import Connection
 
 from pulse.access import lockout, passwords, secrets
 from pulse.access.roles import PERMISSIONS, Actor, Permission, anonymous
@@ -53,11 +56,10 @@ def sign_in(
 ) -> SignedIn | Refused:
     """Begin a session. Why it was refused is for the audit log only: it would tell who has an account."""
     name = name.strip().casefold()[:64]
-    subjects = (lockout.user_subject(name), f"address:{address}")
+    subjects = (lockout.user_subject(name), lockout.address_subject(address))
     with db.read() as connection:
         user = users.named(connection, name)
-        waits = [lockout.refused_until(attempts.of(connection, s), now_us) for s in subjects]
-    until_us = max((wait for wait in waits if wait is not None), default=None)
+        until_us = _refused_until(connection, subjects, now_us)
     fits = until_us is None and passwords.matches(password, None if user is None else user.password_hash)
     if not fits or user is None or user.disabled_us is not None:
         reason = "locked" if until_us is not None else "disabled" if fits else "wrong"
@@ -70,6 +72,11 @@ def sign_in(
         if users.of(connection, user.id) != user:
             # It was changed while the password was checked.
             return Refused(None)
+        until_us = _refused_until(connection, subjects, now_us)
+        if until_us is not None:
+            # Others failed while it was checked: who guesses many at once is refused like who does in turn.
+            _note_refused(connection, f"user:{name}", "locked", now_us, address)
+            return Refused(until_us)
         if rehashed is not None:
             users.change(connection, user._replace(password_hash=rehashed))
         for subject in subjects:
@@ -105,16 +112,25 @@ def _refuse(
                 attempts.put(connection, subject, said)
                 until_us = max(until_us or 0, said.until_us)
             until_us = until_us if until_us and until_us > now_us else None
-        audit.append(
-            connection,
-            anonymous(address, may_look=False),
-            "sign_in",
-            shown,
-            now_us,
-            outcome=audit.REFUSED,
-            after={"reason": reason},
-        )
+        _note_refused(connection, shown, reason, now_us, address)
     return Refused(until_us)
+
+
+def _refused_until(connection: Connection, subjects: Iterable[str], now_us: int) -> int | None:
+    waits = [lockout.refused_until(attempts.of(connection, subject), now_us) for subject in subjects]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _note_refused(connection: Connection, shown: str, reason: str, now_us: int, address: str) -> None:
+    audit.append(
+        connection,
+        anonymous(address, may_look=False),
+        "sign_in",
+        shown,
+        now_us,
+        outcome=audit.REFUSED,
+        after={"reason": reason},
+    )
 
 
 def sign_out(db: Database, secret: str, now_us: int, address: str) -> None:
@@ -181,6 +197,19 @@ def refused_token(db: Database, now_us: int, address: str) -> None:
             anonymous(address, may_look=False),
             "token.use",
             "token",
+            now_us,
+            outcome=audit.REFUSED,
+        )
+
+
+def refused_code(db: Database, now_us: int, address: str) -> None:
+    """Note that somebody came with a one-time code that does not hold."""
+    with db.write() as connection:
+        audit.append(
+            connection,
+            anonymous(address, may_look=False),
+            "code.use",
+            "code",
             now_us,
             outcome=audit.REFUSED,
         )

@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
+from pulse.access.network import network
 from pulse.clock import HOUR_US, SECOND_US
 
 FREE = {"user": 5, "address": 20}
@@ -19,8 +20,13 @@ def user_subject(name: str) -> str:
     return "user:" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def address_subject(address: str) -> str:
+    """The subject of a client's address; whoever has an IPv6 network of their own is one client."""
+    return f"address:{network(address)}"
+
+
 class Attempts(NamedTuple):
-    """Failures of a subject (`user:…`, `address:192.0.2.7`) and until when it is refused."""
+    """Failures of a subject (`user:…`, `address:192.0.2.7/32`) and until when it is refused."""
 
     failures: int = 0
     last_us: int = 0

@@ -1,5 +1,7 @@
 """What somebody does with their own sign-ins and password; each with its audit entry."""
 
+from sqlalchemy import Connection
+
 from pulse.access import lockout, passwords, people
 from pulse.access.entry import Present
 from pulse.access.roles import Actor
@@ -21,11 +23,7 @@ def change_password(
     user = present.user
     subject = lockout.user_subject(user.name)
     with db.read() as connection:
-        waits_us = lockout.refused_until(attempts.of(connection, subject), now_us)
-    if waits_us is not None:
-        raise BadInput(
-            "失败次数过多，请稍后再试 / too many failed attempts, try again later", where="present"
-        )
+        _check_not_waiting(connection, subject, now_us)
     if not passwords.matches(given, user.password_hash):
         with db.write() as connection:
             said = lockout.failed(subject, attempts.of(connection, subject), now_us)
@@ -43,7 +41,16 @@ def change_password(
     passwords.check(wanted, user=user.name, least=least)
     hashed = passwords.hashed(wanted)
     with db.write() as connection:
+        # Others may have failed while it was checked.
+        _check_not_waiting(connection, subject, now_us)
         people.set_password(connection, actor, user, hashed, now_us, keep_session=present.session.id)
+
+
+def _check_not_waiting(connection: Connection, subject: str, now_us: int) -> None:
+    if lockout.refused_until(attempts.of(connection, subject), now_us) is not None:
+        raise BadInput(
+            "失败次数过多，请稍后再试 / too many failed attempts, try again later", where="present"
+        )
 
 
 def end_session(db: Database, actor: Actor, session_id: int, now_us: int) -> bool:

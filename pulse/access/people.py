@@ -65,7 +65,8 @@ def create(
         password_hash=password_hash,
     )
     if role is Role.ADMIN:
-        invitations.withdraw_first(connection, now_us)
+        # Once there is an administrator nobody sets the installation up any more.
+        invitations.withdraw(connection, None, now_us)
     audit.append(connection, actor, "user.create", f"user:{name}", now_us, after=user.said())
     return user
 
@@ -107,6 +108,7 @@ def change(connection: Connection, actor: Actor, user: User, wanted: Change, now
         sessions.revoke_all(connection, user.id, now_us)
     if changed.disabled_us is not None:
         tokens.revoke_all(connection, user.id, now_us)
+        invitations.withdraw(connection, user.id, now_us)
     audit.append(
         connection,
         actor,
@@ -128,9 +130,18 @@ def set_password(
     *,
     keep_session: int | None = None,
 ) -> User:
-    """Give an account another password: its other sessions end, its failed sign-ins are forgotten."""
-    changed = user._replace(password_hash=password_hash, password_us=now_us)
+    """Give an account another password: its other sessions end, its failed sign-ins are forgotten.
+
+    So does an invitation that is still open: who has its link must not choose yet another one. Raises
+    `NotFound` when there is no such user any more.
+    """
+    # Hashing took its time: what an administrator changed meanwhile stays.
+    kept = users.of(connection, user.id)
+    if kept is None:
+        raise _no_user(user.name)
+    changed = kept._replace(password_hash=password_hash, password_us=now_us)
     users.change(connection, changed)
+    invitations.withdraw(connection, user.id, now_us)
     ended = sessions.revoke_all(connection, user.id, now_us, but=keep_session)
     attempts.forget(connection, lockout.user_subject(user.name))
     audit.append(
@@ -202,8 +213,12 @@ def must_be(connection: Connection, name: str) -> User:
     """The user of that name. Raises `NotFound`."""
     user = users.named(connection, name)
     if user is None:
-        raise NotFound(f"没有用户 {name} / there is no user {name}")
+        raise _no_user(name)
     return user
+
+
+def _no_user(name: str) -> NotFound:
+    return NotFound(f"没有用户 {name} / there is no user {name}")
 
 
 def _communities(connection: Connection, role: Role, chosen: frozenset[str] | None) -> frozenset[str] | None:

@@ -15,6 +15,7 @@ class Permission(StrEnum):
     COLLECTOR_READ = "collector:read"
     METRICS_READ = "metrics:read"
     AUDIT_READ = "audit:read"
+    COVERAGE_WRITE = "coverage:write"
     CREDENTIALS_WRITE = "credentials:write"
     TOKENS_WRITE = "tokens:write"
     USERS_WRITE = "users:write"
@@ -41,7 +42,13 @@ _LOOKING = frozenset(
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.MANAGER: _LOOKING | {Permission.AUDIT_READ, Permission.CREDENTIALS_WRITE, Permission.TOKENS_WRITE},
+    Role.MANAGER: _LOOKING
+    | {
+        Permission.AUDIT_READ,
+        Permission.COVERAGE_WRITE,
+        Permission.CREDENTIALS_WRITE,
+        Permission.TOKENS_WRITE,
+    },
     Role.EVALUATOR: _LOOKING | {Permission.AUDIT_READ, Permission.TOKENS_WRITE},
     Role.DEPARTMENT: frozenset({Permission.TOKENS_WRITE}),
     Role.VIEWER: _LOOKING,
@@ -102,6 +109,11 @@ def command_line(user: str, host: str) -> Actor:
 def system(part: str, host: str) -> Actor:
     """A part of the program that acts by itself."""
     return Actor(f"system:{part}", frozenset(Permission), None, origin=host)
+
+
+def person(name: str) -> str:
+    """Who stands behind an actor's name: `user:alice`, `token:17 alice` and `cli:alice` are one person."""
+    return name.partition(":")[2].rpartition(" ")[2]
 
 
 def role_of(text: str, where: str = "role") -> Role:

@@ -24,6 +24,7 @@ from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.commands.serve import work
 from pulse.errors import BadInput, Conflict
 from pulse.ports import free_port
+from pulse.registry.noting import noted
 from pulse.settings import Broker, Settings, load
 from pulse.stores.relational import meta
 
@@ -150,7 +151,8 @@ def _prepare(parts: Parts, choices: Choices) -> int | None:
     began = time.monotonic()
     now = parts.clock.now_us()
     fleet = _fleet(choices)
-    with parts.db.write() as connection:
+    actor = system("demo", socket.gethostname())
+    with parts.db.write() as connection, noted(connection, actor, now):
         enter(connection, fleet, choices.seed, now, days=HISTORY_DAYS if choices.history else 0)
         meta.put(connection, _MADE, json.dumps(lasting))
     if choices.history:

@@ -6,7 +6,8 @@ from pathlib import Path
 from pulse.clock import SystemClock
 from pulse.commands.operating import database, operator
 from pulse.errors import BadInput
-from pulse.registry.importing import WHAT, What, export_registry, import_registry
+from pulse.registry.importing import export_registry, import_registry
+from pulse.registry.model import WHAT, What
 from pulse.settings import Settings
 from pulse.stores.relational import audit
 

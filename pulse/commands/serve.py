@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 import typer
 
 from pulse import logs
-from pulse.access import people
 from pulse.access.roles import system
 from pulse.broker.publishing import publish
 from pulse.commands import ownbroker
@@ -83,6 +82,8 @@ def offer_setup(parts: Parts) -> None:
     On standard output and not into the log: whoever reads logs must not be able to use it. Its code stands
     behind `#`, which browsers send to nobody.
     """
+    from pulse.access import people
+
     with parts.db.write() as connection:
         actor = system("setup", socket.gethostname())
         code = people.begin_setup(connection, actor, parts.clock.now_us())
@@ -121,25 +122,26 @@ def work(
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Run the chosen parts in threads until `stop`; an error of one stops all and is raised."""
-    from api import scheduler as schedules
-    from api import server
-    from api.context import Context
-    from pulse.indicators.online_rate import OnlineRate
-
-    settings = parts.settings
-    rate = OnlineRate(parts.db, parts.clock, settings.default_timeout_s)
-    context = Context(settings, parts.db, parts.store, parts.clock, rate)
     workers = Workers(stop)
     if collect and broker is not None:
         # Only here: a process without a collector must not say that it received nothing.
         from collector.service import Collector
 
-        part = Collector(settings, broker, parts.db, parts.store, parts.clock, mqtt_5=mqtt_5)
+        part = Collector(parts.settings, broker, parts.db, parts.store, parts.clock, mqtt_5=mqtt_5)
         workers.start("collector", lambda: part.run(stop))
+    if answer or schedule:
+        # Not beside a lone collector, which has no use for their memory.
+        from api import scheduler as schedules
+        from api import server
+        from api.context import Context
+        from pulse.indicators.online_rate import OnlineRate
+
+        rate = OnlineRate(parts.db, parts.clock, parts.settings.default_timeout_s)
+        context = Context(parts.settings, parts.db, parts.store, parts.clock, rate)
     if schedule:
         workers.start("scheduler", lambda: schedules.run(context, stop))
     if answer:
-        host, port = settings.http_host, settings.http_port
+        host, port = parts.settings.http_host, parts.settings.http_port
 
         def answering(address: str) -> None:
             if ready is not None:

@@ -77,6 +77,18 @@ class Library:
             as_of = self.as_of()
         return at_us, as_of
 
+    def knowledge(self, at_us: int, known_us: int | None, as_of: AsOf) -> int:
+        """The knowledge time of an answer about times up to `at_us`: what is known now by default.
+
+        Raises `BadInput` for one that lies before what is asked about, or in the future.
+        """
+        if known_us is None:
+            return max(at_us, as_of.at_us)
+        if at_us > known_us:
+            raise BadInput("早于所问的时刻 / lies before the moment that is asked about", where="known_at")
+        self.moment(known_us)
+        return known_us
+
     def open(self, from_us: int, to_us: int, known_us: int, devices: Sequence[str] | None = None) -> Opened:
         """The books known at `known_us` with the runs that touch `[from_us, to_us)`."""
         with self._db.read() as connection:

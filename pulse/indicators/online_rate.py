@@ -62,6 +62,11 @@ class OnlineRate:
         self._lock = threading.Lock()
         self._now: Kept[tuple[int, dict[str, Any]]] = Kept()
 
+    @property
+    def library(self) -> Library:
+        """The books that its answers start from."""
+        return self._library
+
     def as_of(self) -> AsOf:
         """Up to when the database is complete, and whether the collector hears anything."""
         return self._library.as_of()
@@ -95,7 +100,7 @@ class OnlineRate:
 
         All its figures are those of the communities `within`.
         """
-        _check_period(from_us, to_us)
+        check_period(from_us, to_us)
         _, as_of = self._library.moment(to_us)
         known = self._knowledge(to_us, known_us, as_of)
         return self._answer(self.figures(from_us, to_us, known, within), from_us, to_us, known)
@@ -156,7 +161,7 @@ class OnlineRate:
 
         Raises `NotFound` and `BadInput`.
         """
-        _check_period(from_us, to_us)
+        check_period(from_us, to_us)
         _, as_of = self._library.moment(to_us)
         known = self._knowledge(to_us, known_us, as_of)
         opened = self._library.open(from_us, to_us, known, [device])
@@ -210,12 +215,7 @@ class OnlineRate:
         return last
 
     def _knowledge(self, at: int, known_us: int | None, as_of: AsOf) -> int:
-        if known_us is None:
-            return max(at, as_of.at_us)
-        if at > known_us:
-            raise BadInput("早于所问的时刻 / lies before the moment that is asked about", where="known_at")
-        self._library.moment(known_us)
-        return known_us
+        return self._library.knowledge(at, known_us, as_of)
 
     def _answer(self, whole: Whole, start: int, end: int | None, known: int) -> dict[str, Any]:
         unit = 1 if end is None else SECOND_US
@@ -242,7 +242,7 @@ def _may_be_older(run: Run) -> bool:
     return run.evidence is Evidence.OFFLINE or run.since < run.start
 
 
-def _check_period(from_us: int, to_us: int) -> None:
+def check_period(from_us: int, to_us: int) -> None:
     if from_us >= to_us:
         raise BadInput("起始须早于结束 / from must be before to", where="from")
 

@@ -3,6 +3,7 @@
 import heapq
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse.ledger.columns import Ints
 from pulse.ledger.model import FOREVER
@@ -16,14 +17,14 @@ class Deadlines:
 
     A device stands in at most one slot. A deadline that moves later (every beat) leaves it where it is:
     when the slot comes round, the device moves on to where its deadline is by then. So a beat costs one
-    element of a column, and a sweep the devices whose slot has come.
+    element of a column, and a sweep the devices whose slot has come. 20 bytes a device.
     """
 
     def __init__(self, count: int, slot_width: int) -> None:
         self._width = slot_width
         self.due: Ints = np.full(count, FOREVER, dtype=np.int64)
         self._slot: Ints = np.full(count, _NOWHERE, dtype=np.int64)
-        self._slots: dict[int, list[Ints]] = {}
+        self._slots: dict[int, list[NDArray[np.int32]]] = {}
         self._order: list[int] = []
 
     def set(self, positions: Ints, due: Ints) -> None:
@@ -36,7 +37,7 @@ class Deadlines:
         moving, wanted = positions[moves], wanted[moves]
         self._slot[moving] = wanted
         by_slot = np.argsort(wanted, kind="stable")
-        moving, wanted = moving[by_slot], wanted[by_slot]
+        moving, wanted = moving[by_slot].astype(np.int32), wanted[by_slot]
         slots, first = np.unique(wanted, return_index=True)
         for slot, group in zip(slots.tolist(), np.split(moving, first[1:]), strict=True):
             if slot not in self._slots:
@@ -50,7 +51,7 @@ class Deadlines:
         waiting: list[Ints] = []
         while self._order and self._order[0] <= now // self._width:
             slot = heapq.heappop(self._order)
-            here = np.unique(np.concatenate(self._slots.pop(slot)))
+            here = np.unique(np.concatenate(self._slots.pop(slot))).astype(np.int64)
             here = here[self._slot[here] == slot]
             self._slot[here] = _NOWHERE
             due = self.due[here]

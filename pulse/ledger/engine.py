@@ -6,9 +6,10 @@ change is handed back in an `Outcome` for the caller to keep. Until the caller s
 message received before `now` has to be applied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse.batches import MessageColumns, columns_of
 from pulse.ledger.columns import (
@@ -23,11 +24,12 @@ from pulse.ledger.columns import (
 )
 from pulse.ledger.deadlines import Deadlines
 from pulse.ledger.evidence import Heard, Piece, pieces
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.index import CHUNK
 from pulse.ledger.model import (
     EVER,
     FOREVER,
     Blind,
-    Device,
     Evidence,
     Maintenance,
     Run,
@@ -39,9 +41,12 @@ from pulse.ledger.rates import Figures
 from pulse.ledger.runs import history_of, spliced
 from pulse.ledger.tail import NeedsArchive, Tail, appended
 from pulse.ledger.tails import WORDS, Tails
-from pulse.ledger.terms import TermsColumns
-from pulse.ledger.watch import NORMAL, Accounting, Groups, Hearing
+from pulse.ledger.tally import Tally
+from pulse.ledger.watch import NORMAL, Accounting, Hearing
 from pulse.messages import Message
+
+NEVER_HEARD = "never_heard"
+"""The cause of an offline of a device of which nothing was ever heard."""
 
 _STATES = list(State)
 
@@ -51,7 +56,7 @@ class Engine:
 
     def __init__(
         self,
-        devices: Sequence[Device],
+        fleet: Fleet,
         archive: Archive,
         *,
         start: int | None,
@@ -65,23 +70,20 @@ class Engine:
         self._backlog_lateness = backlog_lateness
         self._slot_width = slot_width
         self._coverage: tuple[int | None, Sequence[Blind]] = (start, blinds)
+        self._fleet = Fleet()
         self._tails = Tails(0)
-        self._devices: Sequence[Device] = ()
-        self._position: dict[str, int] = {}
-        self._presence: Ints = np.empty(0, dtype=np.int64)
-        self._over: Ints = np.empty(0, dtype=np.int64)
-        self._take_registry(devices, maintenance, now)
-        self._refresh(now, Outcome([], [], []))
+        self._presence: NDArray[np.int8] = np.empty(0, dtype=np.int8)
+        self._over: NDArray[np.int8] = np.empty(0, dtype=np.int8)
+        self._take_registry(fleet, maintenance, now)
+        self._refresh(now, None)
 
     # Outside facts.
 
-    def set_registry(
-        self, devices: Sequence[Device], maintenance: Sequence[Maintenance], now: int
-    ) -> Outcome:
+    def set_registry(self, fleet: Fleet, maintenance: Sequence[Maintenance], now: int) -> Outcome:
         """Let time pass to `now`, then take a changed registry: known devices keep their state, new ones
         begin silent."""
         outcome = self.sweep(now)
-        self._take_registry(devices, maintenance, now)
+        self._take_registry(fleet, maintenance, now)
         self._refresh(now, outcome)
         return outcome
 
@@ -105,13 +107,13 @@ class Engine:
         heard = self._heard(columns)
         if not len(heard.device):
             return outcome
-        judging = self._terms.judging(heard.device, heard.measured)
+        judging = self._fleet.terms.judging(heard.device, heard.measured)
         proved = evidence_of(heard, judging.max_lateness, judging.untrusted, self._backlog_lateness)
         if not len(proved.device):
             return outcome
         proved = proved.take(np.lexsort((proved.at, proved.order, proved.observed, proved.device)))
         first = np.flatnonzero(np.append(True, proved.device[1:] != proved.device[:-1]))
-        simple = self._tails.extend(proved, first, self._terms)
+        simple = self._tails.extend(proved, first, self._fleet.terms)
         last = np.append(first[1:], len(proved.device))
         for begin, until, done in zip(first.tolist(), last.tolist(), simple.tolist(), strict=True):
             if not done:
@@ -137,48 +139,49 @@ class Engine:
 
     def status(self, device: str) -> Status | None:
         """One device, None if it is not registered."""
-        position = self._position.get(device)
-        if position is None:
-            return None
+        position = int(self._fleet.positions([device])[0])
+        return None if position < 0 else self._status(position)
+
+    def statuses(self) -> Iterator[tuple[str, Status]]:
+        """Every device, in the order of the fleet."""
+        return ((device, self._status(position)) for position, device in enumerate(self._fleet))
+
+    def last_evidence(self, positions: Ints) -> list[int]:
+        """The time of the last evidence of the devices at these positions of the fleet."""
+        return self._tails.columns["last_at"][positions].tolist()  # type: ignore[no-any-return]
+
+    def silences(self) -> list[tuple[str, int]]:
+        """The devices in service that were heard once and are not heard now, with their last evidence."""
         columns = self._tails.columns
-        return Status(
-            _STATES[columns["state"][position]], int(columns["changed"][position]), self._tails.get(position)
-        )
+        silent = (columns["state"] == State.OFFLINE) | (columns["state"] == State.UNKNOWN)
+        chosen = np.flatnonzero(silent & (columns["evidence"] != NOTHING))
+        lasts = columns["last_at"][chosen].tolist()
+        return [(self._fleet.id(i), last) for i, last in zip(chosen.tolist(), lasts, strict=True)]
 
     def counts(self) -> dict[tuple[str, str], Figures]:
         """The figures of this moment by (community, kind); their sum is the whole."""
-        groups, state = self._groups, self._tails.columns["state"]
-        kinds, states = len(groups.kinds), len(_STATES)
-        cell = groups.community * kinds + groups.kind
-        cells = len(groups.communities) * kinds
-        amounts = np.bincount(cell * states + state, minlength=cells * states).reshape(cells, states)
-        serving = (state != State.NOT_COMMISSIONED) & (state != State.RETIRED)
-        online = np.bincount(cell[serving & (self._presence == State.ONLINE)], minlength=cells)
-        unknown = np.bincount(cell[serving & (self._presence == State.UNKNOWN)], minlength=cells)
-        return {
-            (groups.communities[i // kinds], groups.kinds[i % kinds]): Figures(
-                amounts[i].tolist(), int(online[i]), int(unknown[i])
-            )
-            for i in np.flatnonzero(amounts.sum(axis=1)).tolist()
-        }
+        return self._tally.figures()
 
-    def snapshot(self) -> bytes:
-        """The state as bytes that `restore` takes."""
-        return self._tails.packed([d.id for d in self._devices])
+    def snapshot(self) -> Iterator[memoryview]:
+        """The state as pieces that, joined, `restore` takes; good until the engine is used again."""
+        return self._tails.packed(self._fleet)
 
-    def restore(self, snapshot: bytes, now: int) -> None:
+    def restore(self, snapshot: memoryview, now: int) -> None:
         """Take the state of a snapshot for the devices that are still registered.
 
         `now` is the time that the engine of the snapshot had been swept to, and that this one was made at.
         Raises `BadInput` if it is none of ours; then nothing has changed.
         """
-        self._tails.unpack(snapshot, self._position)
-        self._deadlines = Deadlines(len(self._devices), self._slot_width)
-        # A deadline that passed while nobody looked is due at its own time, not now.
-        unnoticed = (self._tails.columns["open"] == 1) & (self._tails.columns["end"] <= now)
-        began = np.where(unnoticed, self._tails.columns["end"] - 1, now)
-        self._set_due(self._everyone, began)
-        self._presence = self._presence_at(began)
+        self._tails.unpack(snapshot, self._fleet)
+        self._deadlines = Deadlines(len(self._fleet), self._slot_width)
+        for positions in self._everyone():
+            # A deadline that passed while nobody looked is due at its own time, not now.
+            end = self._tails.columns["end"][positions]
+            unnoticed = (self._tails.columns["open"][positions] == 1) & (end <= now)
+            began = np.where(unnoticed, end - 1, now)
+            self._set_due(positions, began)
+            self._presence[positions] = self._presence_at(began, positions)
+        self._count()
 
     def adopt(self, device: str, tail: Tail, now: int, *, is_open: bool = True) -> None:
         """Take the last run of a device from stored rows and messages, where there is no snapshot.
@@ -186,7 +189,9 @@ class Engine:
         `is_open` says whether its row stands without an end; a row with one is handed out again when the
         run goes on.
         """
-        position = self._position[device]
+        position = int(self._fleet.positions([device])[0])
+        if position < 0:
+            raise KeyError(device)
         self._tails.put(position, tail)
         one = np.array([position], dtype=np.int64)
         at = np.array([now], dtype=np.int64)
@@ -196,48 +201,73 @@ class Engine:
 
     # The steps.
 
-    def _take_registry(self, devices: Sequence[Device], maintenance: Sequence[Maintenance], now: int) -> None:
-        old, old_tails = self._position, self._tails
-        self._devices = devices
-        self._position = {d.id: i for i, d in enumerate(devices)}
-        self._tails = Tails(len(devices))
-        old_over, self._over = self._over, np.full(len(devices), NORMAL, dtype=np.int64)
-        stay = [(i, old[d.id]) for i, d in enumerate(devices) if d.id in old]
-        if stay:
-            here, there = (np.array(side, dtype=np.int64) for side in zip(*stay, strict=True))
-            self._tails.take(here, old_tails, there)
-            self._over[here] = old_over[there]
-        self._terms = TermsColumns(devices)
-        self._groups = Groups(devices)
-        self._accounting = Accounting(self._groups, devices, maintenance)
+    def _take_registry(self, fleet: Fleet, maintenance: Sequence[Maintenance], now: int) -> None:
+        there = fleet.index.located(self._fleet.index)
+        here = np.flatnonzero(there >= 0)
+        there = there[here]
+        over = np.full(len(fleet), NORMAL, dtype=np.int8)
+        over[here] = self._over[there]
+        self._over = over
+        tails = Tails(len(fleet))
+        tails.move(self._tails, here, there)
+        self._fleet, self._tails = fleet, tails
+        self._accounting = Accounting(fleet, maintenance)
         self._hear(now)
-        self._presence = np.full(len(devices), State.UNKNOWN, dtype=np.int64)
-        self._everyone: Ints = np.arange(len(devices), dtype=np.int64)
-        self._deadlines = Deadlines(len(devices), self._slot_width)
+        self._presence = np.full(len(fleet), State.UNKNOWN, dtype=np.int8)
+        self._deadlines = Deadlines(len(fleet), self._slot_width)
+        self._count()
+
+    def _count(self) -> None:
+        """Count everyone anew."""
+        self._tally = Tally(self._fleet.places)
+        self._tally.add(self._fleet.place, self._tails.columns["state"], self._presence)
+
+    def _everyone(self) -> Iterator[Ints]:
+        """All positions, in pieces that keep what is worked out for them small."""
+        count = len(self._fleet)
+        return (
+            np.arange(first, min(first + CHUNK, count), dtype=np.int64) for first in range(0, count, CHUNK)
+        )
 
     def _hear(self, now: int) -> None:
         """Take coverage as known at `now`; what was recorded later (after a restart) follows in its turn."""
         start, blinds = self._coverage
         before = Blind(EVER, FOREVER if start is None else start, EVER)
-        self._hearing = Hearing(self._groups, [before, *known_blinds(blinds, now)])
+        self._hearing = Hearing(self._fleet, [before, *known_blinds(blinds, now)])
         self._news = min((t for b in blinds for t in (b.recorded, b.revoked) if t > now), default=FOREVER)
 
-    def _refresh(self, now: int, outcome: Outcome) -> None:
-        """Judge every device anew."""
-        at = np.full(len(self._devices), now, dtype=np.int64)
+    def _refresh(self, now: int, outcome: Outcome | None) -> None:
+        """Judge every device anew; without an outcome nobody is told."""
         over = self._accounting.at(now)
         self._tails.columns["normal_since"][(over == NORMAL) & (self._over != NORMAL)] = now
         self._over = over
         if self._news <= now:
             self._hear(now)
         self._edge = min(self._accounting.next_edge(now), self._news)
-        self._timeout = self._terms.timeout(self._everyone, at)
-        self._change(self._everyone, at, at, outcome)
-        self._set_due(self._everyone, at)
+        self._timeouts = self._fleet.terms.timeouts_of_lists(now)
+        for positions in self._everyone():
+            at = np.full(len(positions), now, dtype=np.int64)
+            if outcome is None:
+                self._begin(positions, at)
+            else:
+                self._change(positions, at, at, outcome)
+            self._set_due(positions, at)
+        if outcome is None:
+            self._count()
+
+    def _timeout(self, positions: Ints) -> Ints:
+        """The timeout of each device since the last edge."""
+        return self._timeouts[self._fleet.terms.number[positions]]
+
+    def _status(self, position: int) -> Status:
+        columns = self._tails.columns
+        return Status(
+            _STATES[columns["state"][position]], int(columns["changed"][position]), self._tails.get(position)
+        )
 
     def _heard(self, messages: MessageColumns) -> HeardColumns:
         """Those of registered devices."""
-        at = np.array([self._position.get(o.device, -1) for o in messages.origins], dtype=np.int64)
+        at = self._fleet.positions([origin.device for origin in messages.origins])
         device = at[messages.origin] if len(at) else np.empty(0, dtype=np.int64)
         known = device >= 0
         return HeardColumns(
@@ -253,7 +283,7 @@ class Engine:
     def _take(self, own: PieceColumns, batch: MessageColumns, outcome: Outcome) -> None:
         """Take one device's evidence piece by piece; what reaches back goes the long way, as a whole."""
         position = int(own.device[0])
-        device, tail = self._devices[position], self._tails.get(position)
+        device, tail = self._fleet.device(position), self._tails.get(position)
         changed: list[Run] = []
         shown: list[tuple[int, State]] = []
         columns = (own.at.tolist(), own.observed.tolist(), own.order.tolist(), own.evidence.tolist())
@@ -287,7 +317,7 @@ class Engine:
 
         `own` are its messages that the archive does not have yet.
         """
-        device = self._devices[position]
+        device = self._fleet.device(position)
         reach = cut - max(t.timeout for t in device.terms)
         evidence = {
             piece
@@ -333,7 +363,7 @@ class Engine:
     def _begun(self, positions: Ints, at: Ints) -> Ints:
         """Since when the presence of devices at `at` has been what it is, as far as their last run tells."""
         c = self._tails.columns
-        start, end, timeout = c["start"][positions], c["end"][positions], self._timeout[positions]
+        start, end, timeout = c["start"][positions], c["end"][positions], self._timeout(positions)
         deaf_until = self._hearing.deaf_until(positions, at)
         offline = c["evidence"][positions] == Evidence.OFFLINE
         said = np.where(offline, deaf_until <= c["since"][positions], end > at)
@@ -350,45 +380,61 @@ class Engine:
         for position in ended.tolist():
             tail = self._tails.get(position)
             if tail is not None:
-                outcome.runs.append((self._devices[position].id, tail.run))
+                outcome.runs.append((self._fleet.id(position), tail.run))
 
-    def _presence_at(self, at: Ints, positions: Ints | None = None) -> Ints:
-        chosen = self._everyone if positions is None else positions
+    def _presence_at(self, at: Ints, positions: Ints) -> Ints:
         c = self._tails.columns
         return presence_now(
-            c["evidence"][chosen],
-            c["since"][chosen],
-            c["end"][chosen],
-            self._timeout[chosen],
-            self._hearing.deaf_until(chosen, at),
+            c["evidence"][positions],
+            c["since"][positions],
+            c["end"][positions],
+            self._timeout(positions),
+            self._hearing.deaf_until(positions, at),
             at,
         )
 
     def _change(self, positions: Ints, at: Ints, when: Ints, outcome: Outcome) -> None:
         """Set the state of devices to what it is at `at`; a change is told as of `when`."""
         presence = self._presence_at(at, positions)
-        self._presence[positions] = presence
+        state = self._tails.columns["state"]
+        moved = np.flatnonzero(presence != self._presence[positions])
+        if len(moved):
+            chosen = positions[moved]
+            place, told = self._fleet.place[chosen], state[chosen]
+            self._tally.take(place, told, self._presence[chosen])
+            self._tally.add(place, told, presence[moved])
+            self._presence[chosen] = presence[moved]
         over = self._over[positions]
+        after = np.where(over == NORMAL, presence, over)
+        differs = np.flatnonzero(after != state[positions])
+        columns = (positions[differs].tolist(), when[differs].tolist(), after[differs].tolist())
+        for position, moment, new in zip(*columns, strict=True):
+            self._show(position, moment, _STATES[new], outcome)
+
+    def _begin(self, positions: Ints, at: Ints) -> None:
+        """Set the state of devices that nobody was told anything of yet."""
+        presence, over = self._presence_at(at, positions), self._over[positions]
+        self._presence[positions] = presence
         state = np.where(over == NORMAL, presence, over)
-        differs = state != self._tails.columns["state"][positions]
-        moved = zip(positions[differs].tolist(), when[differs].tolist(), state[differs].tolist(), strict=True)
-        for position, moment, after in moved:
-            self._show(position, moment, _STATES[after], outcome)
+        told = self._tails.columns["state"]
+        self._tails.columns["changed"][positions[state != told[positions]]] = at[0]
+        told[positions] = state
 
     def _show(self, position: int, at: int, after: State, outcome: Outcome) -> None:
         before = _STATES[self._tails.columns["state"][position]]
         if before is after:
             return
+        self._tally.move(self._fleet.place[position], self._presence[position], before, after)
         self._tails.columns["state"][position] = after
         self._tails.columns["changed"][position] = at
         cause = self._cause(position, after)
-        outcome.transitions.append(Transition(self._devices[position].id, at, before, after, cause))
+        outcome.transitions.append(Transition(self._fleet.id(position), at, before, after, cause))
 
     def _cause(self, position: int, state: State) -> str:
         if state is State.OFFLINE:
             evidence = self._tails.columns["evidence"][position]
             if evidence == NOTHING:
-                return "never_heard"
+                return NEVER_HEARD
             return "explicit_offline" if evidence == Evidence.OFFLINE else "deadline_passed"
         return _CAUSES[state]
 
@@ -398,7 +444,7 @@ class Engine:
             c["evidence"][positions],
             c["since"][positions],
             c["end"][positions],
-            self._timeout[positions],
+            self._timeout(positions),
             self._hearing.deaf_until(positions, at),
             at,
         )

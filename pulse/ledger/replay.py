@@ -62,7 +62,7 @@ class ColumnMessages:
     """Messages in columns: fast, for times that fit 62 bits."""
 
     def __init__(self, books: Books, heard: HeardColumns) -> None:
-        agreed = TermsColumns(books.devices)
+        agreed = TermsColumns.of_devices(books.devices)
         judging = agreed.judging(heard.device, heard.measured)
         evidence = evidence_of(heard, judging.max_lateness, judging.untrusted, books.backlog_lateness)
         self._ordered = in_time_order(evidence)

@@ -88,7 +88,7 @@ class RunHistory:
     def _extend(self, position: int, end: int, observed: int) -> None:
         """Let a run last longer: in place where nobody was told otherwise, else by a run beside it."""
         run = self._current[position]
-        if run.end >= observed:
+        if run.end >= observed or run.recorded == observed:
             self._current[position] = run._replace(end=end)
         else:
             self._insert(Run(run.end, end, run.evidence, run.since, observed))

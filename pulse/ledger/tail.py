@@ -53,7 +53,7 @@ def appended(device: Device, tail: Tail | None, piece: Piece) -> Step:
         moved = Tail(run, piece.at, piece.observed, piece.order)
         if end == run.end:
             return Step(moved, ())
-        if run.end >= piece.observed:
+        if run.end >= piece.observed or run.recorded == piece.observed:
             return Step(moved._replace(run=run._replace(end=end)), ())
         # People were told of silence since the deadline; from this reception on they hear otherwise.
         beside = Run(run.end, end, run.evidence, run.since, piece.observed)

@@ -1,33 +1,42 @@
 """The last runs of all devices, in columns: what the engine knows of each between two messages."""
 
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse.errors import BadInput
 from pulse.ledger.columns import ABSENT, NOTHING, Flags, Ints, PieceColumns
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import Evidence, Run, State
 from pulse.ledger.tail import Tail
 from pulse.ledger.terms import TermsColumns
 
 WORDS = list(Evidence)
 
-_VERSION = 2
-_KEPT = (
-    "evidence", "start", "since", "end", "recorded", "last_at", "observed", "order", "state", "changed",
-    "open",
-)  # fmt: skip
+_VERSION = 3
+_KEPT: dict[str, Any] = {
+    **dict.fromkeys(
+        ("start", "since", "end", "recorded", "last_at", "observed", "order", "changed"), np.int64
+    ),
+    **dict.fromkeys(("evidence", "state", "open"), np.int8),
+}
+"""The columns of a snapshot, little-endian, in this order."""
+
+_HEAD = struct.Struct("<16sQQQ")
+_MAGIC = b"pulse ledger"
 
 
-class _Packed(msgspec.Struct, array_like=True):
+class _Head(NamedTuple):
     version: int
-    devices: list[str]
-    columns: dict[str, bytes]
+    devices: int
+    id_bytes: int
 
 
 class Tails:
-    """One element a device in every column.
+    """One element a device in every column, 75 bytes in all.
 
     `evidence` (`NOTHING` before any), `start`, `since`, `end`, `recorded` are the last run's, `last_at`,
     `observed` and `order` those of `Tail`; `state` is what people were told and `changed` since when; `open`
@@ -35,13 +44,13 @@ class Tails:
     """
 
     def __init__(self, count: int) -> None:
-        self.columns: dict[str, Ints] = {
-            name: np.full(count, ABSENT, dtype=np.int64) for name in (*_KEPT, "normal_since")
+        self.columns: dict[str, NDArray[Any]] = {
+            name: np.full(count, ABSENT if kind is np.int64 else 0, dtype=kind)
+            for name, kind in {**_KEPT, "normal_since": np.int64}.items()
         }
         self.columns["evidence"][:] = NOTHING
         self.columns["state"][:] = State.UNKNOWN
         self.columns["order"][:] = -1
-        self.columns["open"][:] = 0
 
     def get(self, position: int) -> Tail | None:
         """The tail of one device, None if nothing was heard of it."""
@@ -66,10 +75,10 @@ class Tails:
         c["last_at"][position] = tail.last_at
         c["observed"][position], c["order"][position] = tail.observed, tail.order
 
-    def take(self, here: Ints, other: "Tails", there: Ints) -> None:
-        """Copy the elements `there` of another to `here`."""
-        for name, column in other.columns.items():
-            self.columns[name][here] = column[there]
+    def move(self, other: "Tails", here: Ints, there: Ints) -> None:
+        """Take over the elements `there` of another as those at `here`; its columns are gone then."""
+        for name in list(other.columns):
+            self.columns[name][here] = other.columns.pop(name)[there]
 
     def extend(self, proved: PieceColumns, first: Ints, terms: TermsColumns) -> Flags:
         """Prolong, in one go, the runs of all devices whose new evidence only says "still the same".
@@ -88,8 +97,8 @@ class Tails:
             & (proved.evidence != Evidence.OFFLINE)
             & (proved.at >= at_before)
             & (proved.at <= end_before)
-            & (proved.observed <= end_before)
-            & terms.single[device]
+            & ((proved.observed <= end_before) | (proved.observed == columns["recorded"][device]))
+            & (deadline >= end_before)
             & (columns["open"][device] == 1)
         )
         fresh = (proved.observed > columns["observed"][device]) | (
@@ -105,30 +114,41 @@ class Tails:
         columns["end"][positions] = deadline[chosen]
         return simple
 
-    def packed(self, devices: Sequence[str]) -> bytes:
-        """Everything as bytes; `devices` are the ids in the order of the columns."""
-        kept = {name: self.columns[name].tobytes() for name in _KEPT}
-        return msgspec.msgpack.encode(_Packed(_VERSION, list(devices), kept))
+    def packed(self, fleet: Fleet) -> Iterator[memoryview]:
+        """Everything as pieces of bytes, good until the columns change; `fleet` has their devices."""
+        yield memoryview(_HEAD.pack(_MAGIC, _VERSION, len(fleet), fleet.index.ids.itemsize))
+        for name in _KEPT:
+            yield self.columns[name].view(np.uint8).data
+        yield fleet.index.ids.view(np.uint8).data
 
-    def unpack(self, packed: bytes, position: Mapping[str, int]) -> None:
-        """Take over what `packed` gave for the devices that have a position.
+    def unpack(self, packed: memoryview, fleet: Fleet) -> None:
+        """Take over what `packed` gave, joined, for the devices that are in `fleet`.
 
         Raises `BadInput` if it is none of ours; then nothing has changed.
         """
-        try:
-            saved = msgspec.msgpack.decode(packed, type=_Packed)
-        except msgspec.DecodeError as error:
-            raise BadInput(f"not a snapshot of the ledger: {error}") from error
-        if saved.version != _VERSION:
-            raise BadInput(f"a snapshot of version {saved.version}; this program reads {_VERSION}")
-        try:
-            kept = {name: np.frombuffer(saved.columns[name], dtype=np.int64) for name in _KEPT}
-        except (KeyError, ValueError) as error:
-            raise BadInput(f"not a snapshot of the ledger: {error}") from error
-        if any(len(column) != len(saved.devices) for column in kept.values()):
-            raise BadInput("not a snapshot of the ledger: its columns are of different lengths")
-        there = [(position[d], i) for i, d in enumerate(saved.devices) if d in position]
-        here = np.array([h for h, _ in there], dtype=np.int64)
-        old = np.array([o for _, o in there], dtype=np.int64)
-        for name in _KEPT:
-            self.columns[name][here] = kept[name][old]
+        head = _head(packed)
+        at = _HEAD.size
+        kept: dict[str, NDArray[Any]] = {}
+        for name, kind in _KEPT.items():
+            kept[name] = np.frombuffer(packed, dtype=kind, count=head.devices, offset=at)
+            at += kept[name].nbytes
+        ids = np.frombuffer(packed, dtype=f"S{head.id_bytes}", count=head.devices, offset=at)
+        here = fleet.index.located_ids(ids)
+        there = np.flatnonzero(here >= 0)
+        for name, column in kept.items():
+            self.columns[name][here[there]] = column[there]
+
+
+def _head(packed: memoryview) -> _Head:
+    if len(packed) < _HEAD.size:
+        raise BadInput("not a snapshot of the ledger: too short")
+    magic, *members = _HEAD.unpack_from(packed)
+    head = _Head(*members)
+    if magic.rstrip(b"\0") != _MAGIC:
+        raise BadInput("not a snapshot of the ledger")
+    if head.version != _VERSION:
+        raise BadInput(f"a snapshot of version {head.version}; this program reads {_VERSION}")
+    a_device = sum(np.dtype(kind).itemsize for kind in _KEPT.values()) + head.id_bytes
+    if head.id_bytes < 1 or len(packed) != _HEAD.size + head.devices * a_device:
+        raise BadInput("not a snapshot of the ledger: its columns are of different lengths")
+    return head

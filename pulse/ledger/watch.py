@@ -1,116 +1,125 @@
 """What lies over presence in operation: coverage and accounting of many devices, in columns."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse.ledger.columns import ABSENT, Flags, Ints
-from pulse.ledger.model import EVER, FOREVER, Blind, Device, Maintenance, Scope, State, known_maintenance
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import EVER, FOREVER, Blind, Maintenance, Scope, State, known_maintenance
 
 NORMAL = -1
 """In an accounting column: nothing lies over presence."""
 
 
-class Groups:
-    """Devices by community and kind as numbers, so that a scope is a comparison of columns."""
-
-    def __init__(self, devices: Sequence[Device]) -> None:
-        self.communities = sorted({d.community for d in devices})
-        self.kinds = sorted({d.kind for d in devices})
-        self._position = {d.id: i for i, d in enumerate(devices)}
-        by_community = {name: i for i, name in enumerate(self.communities)}
-        by_kind = {name: i for i, name in enumerate(self.kinds)}
-        self.community: Ints = np.array([by_community[d.community] for d in devices], dtype=np.int64)
-        self.kind: Ints = np.array([by_kind[d.kind] for d in devices], dtype=np.int64)
-        self._by_community, self._by_kind = by_community, by_kind
-
-    def covered(self, scope: Scope) -> Flags:
-        """Which devices a scope covers (twin: `Scope.covers`)."""
-        chosen = np.ones(len(self.community), dtype=bool)
-        if scope.community is not None:
-            chosen &= self.community == self._by_community.get(scope.community, -1)
-        if scope.kind is not None:
-            chosen &= self.kind == self._by_kind.get(scope.kind, -1)
-        if scope.device is not None:
-            one = np.zeros_like(chosen)
-            if scope.device in self._position:
-                one[self._position[scope.device]] = True
-            chosen &= one
-        return chosen
-
-
 class Hearing:
-    """The known blind intervals, ready to be asked how long each device has gone unheard."""
+    """The known blind intervals, ready to be asked how long each device has gone unheard.
 
-    def __init__(self, groups: Groups, blinds: Sequence[Blind]) -> None:
-        scoped = [b for b in blinds if any(b.scope)]
-        general = [b for b in blinds if not any(b.scope)]
-        count = len(groups.community)
-        self._class: Ints = np.zeros(count, dtype=np.int64)
-        classes: list[list[Blind]] = [general]
-        if scoped and count:
-            masks = np.array([groups.covered(b.scope) for b in scoped])
-            kinds, inverse = np.unique(masks, axis=1, return_inverse=True)
-            self._class = inverse.reshape(-1).astype(np.int64)
-            classes = [
-                general + [b for b, applies in zip(scoped, kinds[:, column], strict=True) if applies]
-                for column in range(kinds.shape[1])
-            ]
+    Devices that the same intervals are about are a class. There are few, whatever the size of the fleet: all
+    devices of a place are of one, but for those that an interval names.
+    """
+
+    def __init__(self, fleet: Fleet, blinds: Sequence[Blind]) -> None:
+        self._fleet = fleet
+        self._general = [(b.start, b.end) for b in blinds if not any(b.scope)]
+        self._numbers: dict[tuple[tuple[int, int], ...], int] = {}
         self._starts: list[Ints] = []
         self._ends: list[Ints] = []
-        for entries in classes:
-            entries.sort(key=lambda b: (b.start, b.end))
-            self._starts.append(np.array([b.start for b in entries], dtype=np.int64))
-            ends = np.array([b.end for b in entries], dtype=np.int64)
-            self._ends.append(np.maximum.accumulate(ends) if len(ends) else ends)
+        wide = [b for b in blinds if any(b.scope) and b.scope.device is None]
+        of_place = [
+            tuple((b.start, b.end) for b in wide if _covers_place(b.scope, place)) for place in fleet.places
+        ]
+        self._of_place = np.array([self._class(entries) for entries in of_place], dtype=np.int64)
+        naming = [b for b in blinds if b.scope.device is not None]
+        own: dict[int, list[tuple[int, int]]] = {}
+        where = fleet.positions([b.scope.device or "" for b in naming])
+        for blind, position in zip(naming, where.tolist(), strict=True):
+            if position >= 0 and _covers_place(blind.scope, fleet.places[fleet.place[position]]):
+                own.setdefault(position, []).append((blind.start, blind.end))
+        self._named: Ints = np.array(sorted(own), dtype=np.int64)
+        self._of_named: Ints = np.array(
+            [self._class((*of_place[fleet.place[at]], *own[at])) for at in self._named.tolist()],
+            dtype=np.int64,
+        )
 
     def deaf_until(self, positions: Ints, at: Ints) -> Ints:
         """The greatest end of the blind intervals of each device that began by `at`, `ABSENT` for none."""
+        if len(self._starts) == 1:
+            return self._greatest_end(0, at)
+        classes = self._of_place[self._fleet.place[positions]]
+        if len(self._named):
+            place = np.minimum(np.searchsorted(self._named, positions), len(self._named) - 1)
+            classes = np.where(self._named[place] == positions, self._of_named[place], classes)
         result = np.full(len(positions), ABSENT, dtype=np.int64)
-        classes = self._class[positions]
         for number in np.unique(classes).tolist():
             chosen = classes == number
-            place = np.searchsorted(self._starts[number], at[chosen], side="right") - 1
-            found = np.full(len(place), ABSENT, dtype=np.int64)
-            found[place >= 0] = self._ends[number][place[place >= 0]]
-            result[chosen] = found
+            result[chosen] = self._greatest_end(number, at[chosen])
         return result
+
+    def _greatest_end(self, number: int, at: Ints) -> Ints:
+        return self._ends[number][np.searchsorted(self._starts[number], at, side="right")]
+
+    def _class(self, scoped: tuple[tuple[int, int], ...]) -> int:
+        """The number of the class that these intervals are about, and those about everything."""
+        scoped = tuple(sorted(scoped))
+        number = self._numbers.get(scoped)
+        if number is None:
+            number = self._numbers[scoped] = len(self._numbers)
+            entries = sorted((*self._general, *scoped))
+            self._starts.append(np.array([start for start, _ in entries], dtype=np.int64))
+            ends = np.array([ABSENT, *(end for _, end in entries)], dtype=np.int64)
+            self._ends.append(np.maximum.accumulate(ends))
+        return number
+
+
+def covered(fleet: Fleet, scope: Scope) -> Flags:
+    """Which devices a scope covers (twin: `Scope.covers`)."""
+    places = np.array([_covers_place(scope, place) for place in fleet.places], dtype=bool)
+    flags: Flags = places[fleet.place]
+    if scope.device is not None:
+        named = int(fleet.positions([scope.device])[0])
+        flags[np.arange(len(fleet)) != named] = False
+    return flags
+
+
+def _covers_place(scope: Scope, place: tuple[str, str]) -> bool:
+    community, kind = place
+    return scope.community in (None, community) and scope.kind in (None, kind)
 
 
 class Accounting:
     """Life cycle and maintenance (rule 9), and when either changes next."""
 
-    def __init__(self, groups: Groups, devices: Sequence[Device], maintenance: Sequence[Maintenance]) -> None:
-        def column(values: Sequence[int]) -> Ints:
-            return np.array(values, dtype=np.int64)
-
-        self._groups = groups
+    def __init__(self, fleet: Fleet, maintenance: Sequence[Maintenance]) -> None:
+        self._fleet = fleet
         self._maintenance = maintenance
-        self._commissioned = column([d.commissioned for d in devices])
-        self._commissioned_recorded = column([d.commissioned_recorded for d in devices])
-        self._retired = column([FOREVER if d.retired is None else d.retired for d in devices])
-        self._retired_recorded = column([d.retired_recorded for d in devices])
-        edges = {
-            *(t.since for d in devices for t in d.terms),
-            *self._commissioned.tolist(),
-            *self._commissioned_recorded.tolist(),
-            *self._retired.tolist(),
-            *self._retired_recorded.tolist(),
+        others = {
+            *(terms.since for agreed in fleet.terms.lists for terms in agreed),
             *(edge for m in maintenance for edge in (m.start, m.end, m.recorded, m.cancelled)),
         }
-        self._edges = sorted(e for e in edges if EVER < e < FOREVER)
+        self._edges: Ints = np.array(sorted(others), dtype=np.int64)
+        for column in self._life():
+            self._edges = np.union1d(self._edges, column)
+        self._edges = self._edges[(self._edges > EVER) & (self._edges < FOREVER)].copy()
 
-    def at(self, now: int) -> Ints:
+    def at(self, now: int) -> NDArray[np.int8]:
         """For each device the State that lies over its presence, or `NORMAL`."""
-        over = np.full(len(self._commissioned), NORMAL, dtype=np.int64)
+        fleet = self._fleet
+        over = np.full(len(fleet), NORMAL, dtype=np.int8)
         for window in known_maintenance(self._maintenance, now):
             if window.start <= now < window.end:
-                over[self._groups.covered(window.scope)] = State.EXCLUDED
-        over[(self._retired_recorded <= now) & (self._retired <= now)] = State.RETIRED
-        over[(now < self._commissioned_recorded) | (now < self._commissioned)] = State.NOT_COMMISSIONED
+                over[covered(fleet, window.scope)] = State.EXCLUDED
+        over[(fleet.retired_recorded <= now) & (fleet.retired <= now)] = State.RETIRED
+        over[(now < fleet.commissioned_recorded) | (now < fleet.commissioned)] = State.NOT_COMMISSIONED
         return over
 
     def next_edge(self, now: int) -> int:
         """The next instant after `now` at which `at` or the terms may differ; `FOREVER` for none."""
-        place = np.searchsorted(np.array(self._edges, dtype=np.int64), now, side="right")
-        return self._edges[place] if place < len(self._edges) else FOREVER
+        place = int(np.searchsorted(self._edges, now, side="right"))
+        return int(self._edges[place]) if place < len(self._edges) else FOREVER
+
+    def _life(self) -> tuple[NDArray[Any], ...]:
+        fleet = self._fleet
+        return fleet.commissioned, fleet.commissioned_recorded, fleet.retired, fleet.retired_recorded

@@ -1,20 +1,17 @@
 """Taking registry files in, whole or not at all, and giving them out: the core of `pulse registry`."""
 
 import hashlib
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from pulse.access.roles import Actor
 from pulse.errors import BadInput
 from pulse.registry import csvfile
-from pulse.registry.model import Changes, Planned
+from pulse.registry.model import WHAT, Changes, Planned, What
+from pulse.registry.noting import noted
 from pulse.stores.relational import audit, registry
 from pulse.stores.relational.database import Database
-
-What = Literal["communities", "kinds", "planned", "devices"]
-WHAT: tuple[What, ...] = get_args(What)
-"""What has a file of its own, in the order in which they have to be imported."""
 
 
 class ImportResult(NamedTuple):
@@ -46,14 +43,18 @@ def import_registry(
     """Add and change what the file holds; what it does not mention stays.
 
     `prefix` puts its community's id before every device's. With `dry_run` everything is done and undone.
-    The audit log tells who took it in, how many records changed, and the file by its SHA-256.
+    The audit log tells who took it in, how many records changed, the file by its SHA-256, and of each record
+    what was changed.
     Raises `BadRows` with every bad line, `BadInput` for what is no CSV in UTF-8; nothing is taken then.
     """
-    with db.write() as connection, connection.begin_nested() as savepoint:
-        changes = _put(connection, what, text, now_us, prefix)
-        if dry_run:
-            savepoint.rollback()
-        else:
+    if what not in WHAT:
+        raise _unknown(what)
+    with db.write() as connection, noted(connection, actor, now_us, [what]):
+        with connection.begin_nested() as savepoint:
+            changes = _put(connection, what, text, now_us, prefix)
+            if dry_run:
+                savepoint.rollback()
+        if not dry_run:
             said = {**changes._asdict(), "prefix": prefix, "sha256": hashlib.sha256(text).hexdigest()}
             audit.append(connection, actor, "registry.import", f"registry:{what}", now_us, after=said)
     return ImportResult(what, *changes, dry_run)

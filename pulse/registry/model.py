@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pulse.clock import SECOND_US, to_iso
 from pulse.errors import BadInput
@@ -12,6 +12,10 @@ MAX_TEXT = 500
 """Longest text of one member, characters."""
 MAX_DURATION_S = 10 * 366 * 86_400.0
 MAX_QUANTITY = 1_000_000_000
+
+What = Literal["communities", "kinds", "planned", "devices"]
+WHAT: tuple[What, ...] = get_args(What)
+"""The registry's parts, each with a file of its own, in the order in which they have to be imported."""
 
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 

@@ -36,8 +36,7 @@ class ClockTrust:
             with self._db.read() as connection:
                 version = registry.version(connection)
                 if version != self._version:
-                    records = registry.devices(connection)
-                    self._untrusted = frozenset(record.id for record in records if record.clock_untrusted)
+                    self._untrusted = frozenset(registry.distrusted(connection))
                     self._version = version
         except StoreUnavailable as error:
             log.warning("clock_trust_not_refreshed", reason=str(error))

@@ -1,5 +1,8 @@
 """Roles, lockout and password rules, as tables of examples and laws."""
 
+import base64
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +79,15 @@ def test_length_counts_and_not_composition(password: str) -> None:
         ("zhangwei-zhangwei-1", "too easy"),
         ("communitypulse2020", "too easy"),
         ("社区脉搏社区脉搏社区脉搏社区脉搏", "too easy"),
+        ("abcabcabc123123123", "too easy"),
+        ("P@$$w0rd12345678", "too easy"),
+        ("q1w2e3r4t5y6u7i8", "too easy"),
+        ("Summer2024Summer2024", "too easy"),
+        ("zhangwei19900101", "too easy"),
+        ("Tangshan2024Tangshan", "too easy"),
+        ("Hikvision12345678", "too easy"),
+        ("woaini13145201314", "too easy"),
+        ("!QAZ2wsx#EDC4rfv", "too easy"),
         ("correct horse\x00battery staple", "control"),
     ],
 )
@@ -84,6 +96,14 @@ def test_what_is_refused_is_told_with_the_way_to_mend_it(password: str, word: st
         passwords.check(password, user="zhang.wei")
     assert refused.value.where == "password"
     assert password not in str(refused.value)
+
+
+def test_random_characters_of_the_least_length_pass() -> None:
+    for least in (8, 9, 12, 15):
+        for number in range(20):
+            random = hashlib.sha256(f"{least} {number}".encode()).digest()
+            text = base64.b85encode(random).decode()[:least]
+            passwords.check(text, user="alice", least=least)
 
 
 def test_the_same_password_from_another_keyboard_is_the_same() -> None:

@@ -15,6 +15,7 @@ from pulse import settings
 from pulse.clock import SECOND_US
 from pulse.indicators.online_rate import OnlineRate
 from pulse.ledger.engine import Engine
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import EVER, Blind, Run
 from pulse.ledger.outcome import Outcome
 from pulse.messages import Channel, Evidence, Message
@@ -125,7 +126,7 @@ class Site:
             coverage.set_start(connection, T0)
             listed = registry.ledger_devices(connection)
         self._engine = Engine(
-            listed,
+            Fleet(listed),
             NoArchive(),
             start=T0,
             blinds=[],

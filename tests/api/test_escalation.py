@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from api import csvfile
 from pulse.access.roles import Role
+from pulse.stores.relational import audit
 from tests.api.site import Site
 from tests.api.who import WHO, A, B, Crowd, Who, closed
 
@@ -112,6 +113,31 @@ def test_a_token_that_may_make_accounts_makes_no_administrator(crowd: Crowd, cli
     assert client.post("/api/v1/users/someone-1/invitation", headers=headers).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/devices/{}"),
+        ("GET", "/api/v1/devices/{}/intervals"),
+        ("GET", "/devices/{}"),
+        ("POST", "/api/v1/devices/{}/credentials"),
+        ("DELETE", "/api/v1/devices/{}/credentials"),
+    ],
+)
+def test_asking_for_another_communitys_device_is_in_the_log_whether_there_is_one_or_not(
+    site: Site, crowd: Crowd, client: TestClient, method: str, path: str
+) -> None:
+    limited, admin = crowd.headers(WHO["manager of A"]), crowd.headers(WHO["admin"])
+    for device in ("cam-5", "cam-999"):
+        assert client.request(method, path.format(device), headers=limited).status_code == 404
+    assert client.request(method, path.format("cam-999"), headers=admin).status_code == 404
+    with site.db.read() as connection:
+        noted = audit.listing(connection, audit.Filter(action="request"))
+    assert [(e.actor, e.outcome, e.subject, e.community) for e in reversed(noted)] == [
+        ("user:someone-1", "refused", "device:cam-5", B),
+        ("user:someone-1", "refused", "device:cam-999", None),
+    ]
+
+
 def test_a_disabled_user_is_out_at_once(crowd: Crowd, client: TestClient) -> None:
     session = crowd.headers(WHO["manager of A"])
     token = crowd.headers(WHO["token of A"])
@@ -126,7 +152,7 @@ def test_a_disabled_user_is_out_at_once(crowd: Crowd, client: TestClient) -> Non
 
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r"])
-def test_text_that_begins_like_a_formula_stays_text_in_tables(first: str) -> None:
+def test_fault_29_text_that_begins_like_a_formula_stays_text_in_tables(first: str) -> None:
     text = csvfile.render(["name"], [{"name": f"{first}cmd()"}]).decode("utf-8-sig")
     (row,) = csv.DictReader(io.StringIO(text, newline=""))
     assert row["name"] == f"'{first}cmd()"

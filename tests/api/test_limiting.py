@@ -3,16 +3,21 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
+import limits.storage.memory
+import limits.strategies
 import pytest
 from fastapi.testclient import TestClient
 
+from api import limits as our_limits
 from api.app import create_app
 from api.headers import HEADERS
-from api.limits import MOST_ADDRESSES, Limits, network
+from api.limits import Limits
 from pulse import settings
 from pulse.access import keys, passwords, people
+from pulse.access.network import network
 from pulse.access.roles import Role, command_line
 from pulse.errors import SettingsError
 from pulse.stores.relational import audit
@@ -21,6 +26,25 @@ from tests.api.site import Site
 RATE = "/api/v1/indicators/online-rate"
 CLI = command_line("root", "host")
 Make = Callable[..., TestClient]
+
+
+class Watch:
+    """The time that the limits see: it stands still, ten seconds into a minute, until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_795_392_010.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture(autouse=True)
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """For every test here: none may depend on how much of the minute is left in which it runs."""
+    made = Watch()
+    for module in (limits.storage.memory, limits.strategies):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=made.time))
+    return made
 
 
 @pytest.fixture
@@ -117,13 +141,25 @@ def test_bodies_are_limited_in_size(guest: Make) -> None:
     assert endless.status_code == 411
 
 
-def test_a_flood_of_addresses_takes_no_memory_and_clears_no_count() -> None:
+def test_a_count_is_forgotten_after_its_window_and_no_sooner(watch: Watch) -> None:
+    limits = Limits("2/minute")
+    assert [limits.wait_s("GET", RATE, "203.0.113.5") for _ in range(3)] == [None, None, 60]
+    # The window slides: a count of 2 weighs 2 × 59 / 60 one second into the next minute.
+    watch.now_s += 51
+    assert [limits.wait_s("GET", RATE, "203.0.113.5") for _ in range(2)] == [None, 60]
+    watch.now_s += 120
+    assert [limits.wait_s("GET", RATE, "203.0.113.5") for _ in range(3)] == [None, None, 60]
+
+
+def test_a_flood_of_addresses_takes_no_memory_and_clears_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 600
+    monkeypatch.setattr(our_limits, "MOST_ADDRESSES", most)
     limits = Limits("2/minute")
     assert [limits.wait_s("GET", RATE, "203.0.113.5") for _ in range(2)] == [None, None]
     assert limits.wait_s("GET", RATE, "203.0.113.5") is not None
-    for number in range(MOST_ADDRESSES + 2_000):
+    for number in range(most + 200):
         limits.wait_s("GET", RATE, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(limits._storage.storage) < MOST_ADDRESSES + 600
+    assert len(limits._storage.storage) <= most + 2, "the flooding network is one more, and no address"
     assert limits.wait_s("GET", RATE, "203.0.113.5") is not None, "who was refused still is"
     assert limits.wait_s("GET", RATE, "10.9.9.9") is not None, "newcomers of the flooding network wait"
     assert limits.wait_s("GET", RATE, "198.18.0.1") is None, "others do not"

@@ -10,14 +10,20 @@ from typing import NamedTuple
 import pytest
 from fastapi.testclient import TestClient
 
-from api.auth.guard import Allowed, Open, guard_of, routes
-from tests.api.site import Site
-from tests.api.who import WHO, B, Crowd, closed, ending_streams, told_of
+from api.auth.guard import FORM_HEADER, Allowed, Open, guard_of, routes
+from pulse.ledger.correlated import Incident
+from pulse.ledger.model import FOREVER, Blind, Scope
+from pulse.stores.relational import coverage, incidents
+from tests.api.site import END, Site
+from tests.api.who import WHO, A, B, Crowd, closed, ending_streams, told_of
 
 LOOKING = {"indicators:read", "devices:read", "collector:read"}
+MANAGING = LOOKING | {"audit:read", "coverage:write", "credentials:write", "tokens:write"}
 MAY = {
-    "admin": LOOKING | {"metrics:read", "audit:read", "credentials:write", "tokens:write", "users:write"},
-    "manager of A": LOOKING | {"audit:read", "credentials:write", "tokens:write"},
+    "admin": MANAGING | {"metrics:read", "users:write"},
+    "manager of all": MANAGING | {"metrics:read"},
+    "manager of A": MANAGING,
+    "evaluator of all": LOOKING | {"metrics:read", "audit:read", "tokens:write"},
     "evaluator of A": LOOKING | {"audit:read", "tokens:write"},
     "department": {"tokens:write"},
     "viewer of all": LOOKING | {"metrics:read"},
@@ -26,7 +32,7 @@ MAY = {
     "nobody": set(),
 }
 """Permissions, metrics and accounts only for those who see every community."""
-SEES_ALL = {"admin", "viewer of all"}
+SEES_ALL = {"admin", "manager of all", "evaluator of all", "viewer of all"}
 WITHOUT_SESSION = {"token of A", "nobody"}
 
 
@@ -34,8 +40,8 @@ class Row(NamedTuple):
     """What an endpoint asks for: a permission (None: nothing) and, with `session`, to be signed in.
 
     `done` are the statuses of those who may; what the request lacks beside the right to send it may be
-    refused as well. What is about the whole installation (`whole`) is for those who see all of it. `of_a`
-    and `of_b` fill the path with an object of either community.
+    refused as well; `body` is sent as JSON. What is about the whole installation (`whole`) is for those who
+    see all of it. `of_a` and `of_b` fill the path with an object of either community.
     """
 
     needs: str | None
@@ -44,6 +50,7 @@ class Row(NamedTuple):
     whole: bool = False
     of_a: Mapping[str, str] = MappingProxyType({})
     of_b: Mapping[str, str] = MappingProxyType({})
+    body: Mapping[str, str] | None = None
 
 
 _DONE = frozenset({200, 303})
@@ -51,6 +58,11 @@ _FORM = frozenset({200, 303, 404, 409, 422})
 """A form that is sent empty, or about somebody who does not exist."""
 _DEVICE = ({"id": "cam-1"}, {"id": "cam-5"})
 _PAGE = ({"device_id": "cam-1"}, {"device_id": "cam-5"})
+_SILENCE = ({"incident_id": "1"}, {"incident_id": "2"})
+_INCIDENT = ({"id": "1"}, {"id": "2"})
+_DECIDED = frozenset({200, 409})
+"""Somebody else may have decided before."""
+_REASON = {"reason": "光缆被挖断"}
 _ONE = {"name": "nobody-of-this-name", "session_id": "999", "token_id": "999", "number": "999"}
 
 TABLE = {
@@ -59,8 +71,22 @@ TABLE = {
     ("GET", "/api/v1/devices"): Row("devices:read"),
     ("GET", "/api/v1/devices/{id}"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
     ("GET", "/api/v1/devices/{id}/intervals"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
+    ("GET", "/api/v1/devices/{id}/statistics"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
+    ("GET", "/api/v1/statistics"): Row("indicators:read"),
+    ("GET", "/api/v1/statistics/devices"): Row("devices:read"),
     ("GET", "/api/v1/events"): Row("devices:read"),
     ("GET", "/api/v1/collector"): Row("collector:read"),
+    ("GET", "/api/v1/coverage"): Row("collector:read"),
+    ("GET", "/api/v1/incidents"): Row("collector:read"),
+    ("POST", "/api/v1/incidents/{id}/confirm"): Row(
+        "coverage:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
+    ),
+    ("POST", "/api/v1/incidents/{id}/approve"): Row(
+        "coverage:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1]
+    ),
+    ("POST", "/api/v1/incidents/{id}/dismiss"): Row(
+        "coverage:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
+    ),
     ("GET", "/api/v1/me"): Row(None),
     ("GET", "/api/v1/users"): Row("users:write"),
     ("POST", "/api/v1/users"): Row("users:write", done=_FORM),
@@ -89,6 +115,16 @@ TABLE = {
     ("GET", "/api/v1/problems/{slug}"): Row(None, of_a={"slug": "not-found"}),
     ("GET", "/"): Row("devices:read"),
     ("GET", "/wall"): Row("devices:read"),
+    ("GET", "/incidents"): Row("collector:read"),
+    ("POST", "/incidents/{incident_id}/confirm"): Row(
+        "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
+    ),
+    ("POST", "/incidents/{incident_id}/approve"): Row(
+        "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
+    ),
+    ("POST", "/incidents/{incident_id}/dismiss"): Row(
+        "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
+    ),
     ("GET", "/devices"): Row("devices:read"),
     ("GET", "/devices/{device_id}"): Row("devices:read", of_a=_PAGE[0], of_b=_PAGE[1]),
     # Coming in and going out.
@@ -136,6 +172,14 @@ def expected(name: str, row: Row, *, of_b: bool) -> frozenset[int]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(tmp_path_factory.mktemp("matrix")) as site:
         site.live()
+        with site.db.write() as connection:
+            for community in (A, B):
+                found = Incident(community, END - 9, END - 99, END - 90, 2, 2, 2)
+                incidents.put(connection, found, END)
+                blind = Blind(END - 90, FOREVER, END, scope=Scope(community=community), cause="confirmed")
+                coverage.record(connection, blind)
+            only = Blind(END - 90, END, END, scope=Scope(device="cam-5"), cause="queued_without_time")
+            coverage.record(connection, only)
         yield site
 
 
@@ -185,7 +229,11 @@ def test_everybody_gets_what_their_role_and_communities_allow_and_nothing_else(
                 continue
             headers = crowd.headers(WHO[name])
             answer = client.request(
-                method, path.format(**names), headers=headers, data=_form(method, headers)
+                method,
+                path.format(**names),
+                headers=headers,
+                data=None if row.body else _form(method, headers),
+                json=row.body,
             )
             right = expected(name, row, of_b=of_b)
             if answer.status_code not in right:
@@ -193,6 +241,30 @@ def test_everybody_gets_what_their_role_and_communities_allow_and_nothing_else(
                     f"{method} {path.format(**names)}: {answer.status_code}, not one of {set(right)}"
                 )
     assert not wrong, f"{name}: " + "; ".join(wrong)
+
+
+@pytest.mark.parametrize("kind", [None, "application/json", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("lacking", ["the form's token", "our own site"])
+def test_no_change_is_made_with_a_cookie_alone(
+    site: Site, crowd: Crowd, client: TestClient, kind: str | None, lacking: str
+) -> None:
+    """What a page of another site can have a browser send, whatever it says that its body is."""
+    headers = crowd.headers(WHO["admin"])
+    token = headers.pop(FORM_HEADER)
+    content = b"{}" if kind == "application/json" else b""
+    if kind is not None:
+        headers["Content-Type"] = kind
+    if lacking == "our own site":
+        headers |= {FORM_HEADER: token, "Sec-Fetch-Site": "cross-site"}
+        content = content or f"form={token}".encode()
+    changing = [(method, path) for method, path in present(site) if method not in {"GET", "HEAD"}]
+    let_in = []
+    for method, path in changing:
+        address = path.format(**TABLE[method, path].of_a)
+        if client.request(method, address, content=content, headers=headers).status_code != 403:
+            let_in.append(f"{method} {path}")
+    assert not let_in
+    assert len(changing) > 20
 
 
 @pytest.mark.parametrize("name", ["manager of A", "evaluator of A", "viewer of A", "token of A"])

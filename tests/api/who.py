@@ -40,7 +40,9 @@ class Who(NamedTuple):
 _OF_A = frozenset({A})
 WHO = {
     "admin": Who(Role.ADMIN),
+    "manager of all": Who(Role.MANAGER),
     "manager of A": Who(Role.MANAGER, _OF_A),
+    "evaluator of all": Who(Role.EVALUATOR),
     "evaluator of A": Who(Role.EVALUATOR, _OF_A),
     "department": Who(Role.DEPARTMENT),
     "viewer of all": Who(Role.VIEWER),

@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from pulse.ledger.engine import Engine
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import EVER, Blind, Device, Evidence, Run, State, Terms
 from pulse.ledger.outcome import Outcome
 from pulse.messages import Channel, Message
-
-pytestmark = pytest.mark.slow
 
 SECOND = 1_000_000
 KINDS = (
@@ -58,7 +57,13 @@ def fleet(count: int) -> list[Device]:
 
 def an_engine(count: int, memory: Memory) -> Engine:
     return Engine(
-        fleet(count), memory, start=0, blinds=(), maintenance=(), backlog_lateness=7 * 86_400 * SECOND, now=0
+        Fleet(fleet(count)),
+        memory,
+        start=0,
+        blinds=(),
+        maintenance=(),
+        backlog_lateness=7 * 86_400 * SECOND,
+        now=0,
     )
 
 
@@ -194,7 +199,7 @@ def test_restoring_every_device_from_a_snapshot() -> None:
     figures: list[float] = []
     for count in (SMALL, LARGE):
         engine, now = alive(count)
-        snapshot = engine.snapshot()
+        snapshot = memoryview(b"".join(engine.snapshot()))
         again = an_engine(count, Memory())
         figures.append(took(lambda: again.restore(snapshot, now)) * 1e3)  # noqa: B023 - called at once
         status = again.status("dev-0")

@@ -89,7 +89,7 @@ def test_without_any_password_everybody_of_this_machine_comes_in(parts: Parts, k
         assert publish(parts.db, parts.settings) is Outcome.OPEN
 
 
-def test_forgers_and_strangers_never_reach_the_collector(parts: Parts, kind: Kind) -> None:
+def test_fault_30_forgers_and_strangers_never_reach_the_collector(parts: Parts, kind: Kind) -> None:
     known = issue(parts, "cam-1", "cam-2")
     with broker(parts, kind) as own, collector(own) as hears, device(own, "cam-1", known["cam-1"]) as cam:
         assert Client(own.port, "anybody").refused

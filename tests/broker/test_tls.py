@@ -102,7 +102,7 @@ def test_the_right_ca_and_host_let_the_collector_and_the_simulators_in(tmp_path:
 
 
 @pytest.mark.parametrize("side", [_refusal, _trouble])
-class TestFailsClosed:
+class TestFault30FailsClosed:
     """Every way to be wrong ends without a connection and names the setting."""
 
     def test_another_ca(self, tmp_path: Path, side: Callable[[str, Path], str]) -> None:

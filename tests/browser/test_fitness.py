@@ -78,11 +78,12 @@ def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
                 " || document.activeElement.textContent.trim()"
             )
         )
-    assert reached[:9] == [
+    assert reached[:10] == [
         "skip",
         "brand",
         "总览",
         "设备",
+        "集中失联",
         "tool wide-only",
         "theme",
         "lang",

@@ -56,10 +56,36 @@ def test_a_lease_that_was_given_back_is_had_at_once(db: Database) -> None:
     first, second = lease(db, "a"), lease(db, "b")
     assert first.acquire(NEVER)
     first.release()
+    with db.read() as connection:
+        assert holder_of(connection) is None
     assert second.acquire(NEVER)
     with pytest.raises(LeaseLost, match="session b"):
         renewed(db, first)
     renewed(db, second)
+
+
+def test_of_many_that_find_the_place_empty_one_has_the_lease(db: Database) -> None:
+    stop = threading.Event()
+    ready = threading.Barrier(4)
+    had: list[str] = []
+
+    def ask(session: str) -> None:
+        one = lease(db, session)
+        ready.wait(10)
+        if one.acquire(stop):
+            had.append(session)
+
+    threads = [threading.Thread(target=ask, args=(session,)) for session in "abcd"]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(had) == 1, "one has it")
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    with db.read() as connection:
+        holder = holder_of(connection)
+    assert holder is not None
+    assert [holder.session] == had
 
 
 def test_a_lease_that_is_not_renewed_runs_out_and_its_holder_can_commit_nothing(db: Database) -> None:

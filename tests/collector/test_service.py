@@ -17,6 +17,7 @@ from pulse.messages import Message
 from pulse.settings import Broker
 from pulse.stores.relational import quarantine, registry
 from tests.collector.station import TIMEOUT_S, Station, field, topic
+from tests.collector.test_faults import assert_replay_agrees
 from tests.collector.test_mqtt import eventually
 from tests.servers import RunningBroker, mosquitto
 
@@ -138,6 +139,24 @@ def test_a_restart_keeps_states_and_revokes_the_gap(station: Station) -> None:
             assert [m.queued for m in stored(station, "cam-1")] == [False, True, False]
             assert station.state("cam-1") == "online"
             assert "offline" not in [after for _, after, _ in station.transitions("cam-1")]
+
+
+def test_a_backlog_is_known_in_instalments_and_makes_no_run_of_every_beat(station: Station) -> None:
+    with station.collecting():
+        eventually(station.listening, "listening")
+    with field(station.url) as devices:
+        # Beats of five minutes, of a device that is heard of for the first time.
+        for seq in range(300):
+            devices.beat("cam-2", timed(station, seq, 301.0 - seq * TIMEOUT_S / 2))
+    with station.collecting():
+        eventually(station.listening, "listening again")
+        eventually(lambda: len(stored(station, "cam-2")) == 300, "everything", 20)
+        eventually(lambda: station.state("cam-2") == "offline", "the end of it")
+    assert all(message.queued for message in stored(station, "cam-2"))
+    instalments = {message.observed_us for message in stored(station, "cam-2")}
+    assert len(instalments) <= 5
+    assert 1 <= len(station.runs("cam-2")) <= len(instalments) + 1
+    assert_replay_agrees(station, "cam-2")
 
 
 def test_a_queued_beat_without_a_time_keeps_the_gap_for_its_device(station: Station) -> None:

@@ -1,20 +1,19 @@
 """The durable log: what it promises to the broker's acknowledgement and to those who read it."""
 
+import errno
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from collector import spoolfile
 from collector.spool import SNAPSHOT, STORED, Spool, SpoolFull, first_order
 from pulse.errors import Conflict, StoreError, StoreUnavailable
 from pulse.messages import Evidence
@@ -64,6 +63,7 @@ def test_batches_of_the_format_before_columns_are_read_after_an_upgrade(path: Pa
     checksum = zlib.crc32(body, zlib.crc32(b"5/3"))
     with sqlite3.connect(path) as db:
         db.execute("INSERT INTO batch VALUES (5, ?, 3, ?, ?, ?)", (NOON_US, NOON_US, checksum, body))
+        db.execute("CREATE TABLE snapshot (one INTEGER PRIMARY KEY, seq INTEGER, body BLOB)")
         db.execute("PRAGMA user_version = 1")
     db.close()
     spool = opened(path)
@@ -73,10 +73,11 @@ def test_batches_of_the_format_before_columns_are_read_after_an_upgrade(path: Pa
     assert list(batch.messages) == expected
     assert batch.quarantined == [(order + 2, refused())]
     newer = spool.append([beat("c")])
-    assert newer.seq == 6
+    assert newer.seq > 5
     spool.close()
     with sqlite3.connect(path) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (spoolfile.FORMAT,)
+        assert not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'snapshot'").fetchall()
     db.close()
 
 
@@ -110,7 +111,7 @@ def test_a_batch_leaves_once_both_consumers_have_passed_it(path: Path) -> None:
     first, second = spool.append([beat("a")]), spool.append([beat("b")])
     spool.advance(STORED, second.seq)
     assert spool.trim(LATER_US) == 0
-    spool.save_snapshot(b"state", first.seq)
+    spool.save_snapshot([b"state"], first.seq)
     assert spool.trim(LATER_US) == 1
     spool.close()
     reopened = opened(path)
@@ -127,7 +128,7 @@ def test_batches_that_the_broker_may_deliver_again_stay_a_while(path: Path) -> N
     clock.pass_s(60)
     recent = spool.append([beat("b")])
     spool.advance(STORED, recent.seq)
-    spool.save_snapshot(b"state", recent.seq)
+    spool.save_snapshot([b"state"], recent.seq)
     assert spool.trim(clock.now_us() - 30 * SECOND_US) == 1
     assert [batch.seq for batch in spool.read_after(old.seq - 1)] == [recent.seq]
     spool.close()
@@ -138,7 +139,7 @@ def test_orders_grow_even_when_the_spool_was_emptied_or_lost(path: Path) -> None
     spool = Spool(path, clock)
     last = spool.append([beat("a")])
     spool.advance(STORED, last.seq)
-    spool.save_snapshot(b"", last.seq)
+    spool.save_snapshot([], last.seq)
     spool.trim(LATER_US)
     spool.close()
     emptied = Spool(path, clock)
@@ -176,7 +177,7 @@ def test_a_full_spool_takes_nothing_more_until_it_drains(path: Path) -> None:
     with pytest.raises(SpoolFull, match="PULSE_SPOOL_MAX_BYTES"):
         spool.append([beat("a")] * 20)
     spool.advance(STORED, seq)
-    spool.save_snapshot(b"", seq)
+    spool.save_snapshot([], seq)
     spool.trim(LATER_US)
     assert spool.append([beat("a")] * 10).seq == seq + 1
     spool.close()
@@ -241,17 +242,62 @@ def test_a_snapshot_and_its_mark_are_kept_together(path: Path) -> None:
     spool = opened(path)
     assert spool.load_snapshot() is None
     batch = spool.append([beat("a")])
-    spool.save_snapshot(b"one", batch.seq)
+    assert spool.save_snapshot([b"on", memoryview(b"e")], batch.seq) > 3
     spool.close()
     reopened = opened(path)
     snapshot = reopened.load_snapshot()
     assert snapshot is not None
-    assert (snapshot.seq, snapshot.body) == (batch.seq, b"one")
+    assert (snapshot.seq, bytes(snapshot.body)) == (batch.seq, b"one")
+    assert reopened.mark(SNAPSHOT) == batch.seq
     reopened.close()
-    raw(path, "UPDATE snapshot SET body = x'00'")
-    damaged = opened(path)
-    assert damaged.load_snapshot() is None
-    damaged.close()
+
+
+def test_a_snapshot_that_is_not_what_was_written_is_not_used(path: Path) -> None:
+    spool = opened(path)
+    batch = spool.append([beat("a")])
+    spool.save_snapshot([b"state"], batch.seq)
+    file = path.with_suffix(".snapshot")
+    whole = file.read_bytes()
+    for damaged in (whole[:-1], whole[:50], b"", whole[:-6] + b"?" + whole[-5:], b"x" + whole[1:]):
+        file.write_bytes(damaged)
+        assert spool.load_snapshot() is None
+    file.write_bytes(whole)
+    assert spool.load_snapshot() is not None
+    spool.close()
+    path.unlink()
+    another = opened(path)
+    assert another.load_snapshot() is None
+    assert another.mark(SNAPSHOT) == 0
+    another.close()
+
+
+def test_a_snapshot_that_cannot_be_written_leaves_the_one_before(path: Path) -> None:
+    spool = opened(path)
+    first, second = spool.append([beat("a")]), spool.append([beat("b")])
+    spool.save_snapshot([b"one"], first.seq)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"half of it"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        spool.save_snapshot(pieces(), second.seq)
+    assert spool.mark(SNAPSHOT) == first.seq
+    snapshot = spool.load_snapshot()
+    assert snapshot is not None
+    assert bytes(snapshot.body) == b"one"
+    assert sorted(file.name for file in path.parent.glob("*.snapshot*")) == [f"{path.stem}.snapshot"]
+    spool.close()
+
+
+def test_the_newest_batches_that_hold_so_many_items(path: Path) -> None:
+    spool = opened(path)
+    assert spool.seq_before_newest(10) == spool.last_seq()
+    batches = [spool.append([beat(f"d{n}") for n in range(3)]) for _ in range(4)]
+    for items, chosen in ((1, 1), (3, 1), (4, 2), (9, 3), (12, 4), (100, 4)):
+        found = spool.read_after(spool.seq_before_newest(items), limit=10)
+        assert [batch.seq for batch in found] == [batch.seq for batch in batches[-chosen:]]
+    spool.close()
 
 
 def test_a_file_of_a_newer_version_is_refused_loudly(path: Path) -> None:
@@ -268,66 +314,49 @@ def test_a_second_collector_on_the_same_folder_is_refused(path: Path) -> None:
     spool.close()
 
 
-class SpoolLaws(RuleBasedStateMachine):
-    """Whatever is appended, read, passed and reopened, the spool holds exactly what nobody has passed."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.path = Path(self.folder.name) / "spool.db"
-        self.spool = opened(self.path)
-        self.expected: dict[int, int] = {}
-        self.marks = {STORED: 0, SNAPSHOT: 0}
-
-    @rule(count=st.integers(0, 5))
-    def append(self, count: int) -> None:
-        batch = self.spool.append([beat(f"d{i}") for i in range(count)])
-        assert batch.seq > max([*self.expected, *self.marks.values()], default=0)
-        self.expected[batch.seq] = count
-
-    @rule(share=st.floats(0, 1), consumer=st.sampled_from([STORED, SNAPSHOT]))
-    def advance(self, share: float, consumer: str) -> None:
-        seqs = sorted(self.expected)
-        if not seqs:
-            return
-        seq = max(seqs[int(share * (len(seqs) - 1))], self.marks[consumer])
-        self.marks[consumer] = seq
-        if consumer == STORED:
-            self.spool.advance(STORED, seq)
-        else:
-            self.spool.save_snapshot(b"", seq)
-
-    @rule()
-    def trim(self) -> None:
-        self.spool.trim(LATER_US)
-        passed = min(self.marks.values())
-        self.expected = {seq: count for seq, count in self.expected.items() if seq > passed}
-
-    @rule()
-    def reopen(self) -> None:
-        self.spool.trim(0)
-        self.spool.close()
-        self.spool = opened(self.path)
-
-    @invariant()
-    def holds_what_is_expected(self) -> None:
-        if not hasattr(self, "spool"):
-            return
-        passed = min(self.marks.values())
-        found = {batch.seq: len(batch.messages) for batch in self.spool.read_after(passed, limit=10_000)}
-        assert found == {seq: count for seq, count in self.expected.items() if seq > passed}
-        assert self.spool.mark(STORED) == self.marks[STORED]
-
-    def teardown(self) -> None:
-        if hasattr(self, "spool"):
-            self.spool.close()
-            self.folder.cleanup()
+def test_what_is_appended_is_on_disk_and_not_only_on_its_way(path: Path) -> None:
+    spool = opened(path)
+    assert spool._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    full = 2
+    assert spool._db.execute("PRAGMA synchronous").fetchone() == (full,)
+    spool.close()
 
 
-TestSpoolLaws = SpoolLaws.TestCase
-TestSpoolLaws.settings = settings(
-    max_examples=30,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def test_a_salvage_that_a_crash_or_a_full_disk_interrupts_is_done_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(path)
+    for number in range(60):
+        spool.append([beat("a", NOON_US + number * 50 + at) for at in range(50)])
+    spool.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xa5" * 8192)
+    connect = spoolfile.connect
+
+    def full(file: Path) -> sqlite3.Connection:
+        if file != path:
+            raise sqlite3.OperationalError("database or disk is full")
+        return connect(file)
+
+    def killed(_path: Path, _aside: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spoolfile, "connect", full)
+        with pytest.raises(StoreUnavailable, match="full"):
+            opened(path)
+    assert path.exists()
+    assert not list(path.parent.glob("*.damaged-*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(spoolfile, "_put_in_place", killed)
+        with pytest.raises(KeyboardInterrupt):
+            opened(path)
+    assert not path.exists()
+    reopened = opened(path)
+    assert 0 < len(reopened.read_after(0, limit=1_000)) < 60
+    reopened.close()
+    assert sorted(file.name.rstrip("0123456789") for file in path.parent.iterdir()) == [
+        "spool.db",
+        "spool.db.damaged-",
+    ]

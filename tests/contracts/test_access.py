@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pulse.access import chain, entry, keys, passwords, people, secrets
+from pulse.access import chain, entry, keys, own, passwords, people, secrets
 from pulse.access.entry import Lifetime, Refused, SignedIn
+from pulse.access.lockout import Attempts, user_subject
 from pulse.access.people import Change
 from pulse.access.roles import Permission, Role, command_line
 from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
@@ -173,6 +174,29 @@ def test_an_invited_user_chooses_a_password_and_nobody_else_can(db: Database) ->
         people.accept(connection, code, "li", HASH, T + 3, "")
 
 
+def test_an_invitation_ends_with_another_password_and_with_the_account(db: Database) -> None:
+    user = make(db, "wang")
+    with db.write() as connection:
+        code = people.invite(connection, CLI, user, T)
+        people.set_password(connection, CLI, user, HASH, T + 1)
+    with pytest.raises(NotFound), db.write() as connection:
+        people.accept(connection, code, "", HASH, T + 2, "192.0.2.7")
+    with db.write() as connection:
+        code = people.invite(connection, CLI, user, T + 3)
+        off = people.change(connection, CLI, user, Change(disabled=True), T + 4)
+        people.change(connection, CLI, off, Change(disabled=False), T + 5)
+    with pytest.raises(NotFound), db.write() as connection:
+        people.accept(connection, code, "", HASH, T + 6, "192.0.2.7")
+
+
+def test_another_password_gives_nobody_back_what_an_administrator_took_meanwhile(db: Database) -> None:
+    before = make(db, "wang", Role.MANAGER)
+    with db.write() as connection:
+        people.change(connection, CLI, before, Change(role=Role.VIEWER), T + 1)
+        people.set_password(connection, CLI, before, HASH, T + 2)
+        assert people.must_be(connection, "wang").role is Role.VIEWER
+
+
 # Sessions
 
 
@@ -250,12 +274,68 @@ def test_a_name_that_nobody_has_is_locked_alike_and_not_written_down(db: Databas
         assert "hunter2" not in str(list(connection.execute(text("SELECT * FROM attempts"))))
 
 
+def test_a_name_that_nobody_has_takes_the_same_work(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One hash of today's parameters is worked out whoever is named; times themselves are not measured."""
+    make(db, "wang")
+    with db.write() as connection:
+        people.create(connection, CLI, "li", Role.EVALUATOR, T)
+    compared: list[str] = []
+    verify = passwords._hasher.verify
+
+    def watched(password: str, kept: str) -> bool:
+        compared.append(kept)
+        return verify(password, kept)
+
+    monkeypatch.setattr(passwords._hasher, "verify", watched)
+    for name in ("wang", "li", "nobody"):
+        assert come(db, name, "wrong") == Refused(None)
+    assert len(compared) == 3
+    assert not any(passwords.is_outdated(kept) for kept in compared)
+
+
 def test_an_address_that_tries_many_names_is_locked(db: Database) -> None:
     make(db, "wang")
     for number in range(21):
         come(db, f"user{number}", "wrong", T + number)
     assert isinstance(come(db, "wang", PASSWORD, T + 30), Refused)
     assert isinstance(come(db, "wang", PASSWORD, T + 30, "198.51.100.1"), SignedIn)
+
+
+def test_an_ipv6_network_is_one_client_whatever_address_it_takes(db: Database) -> None:
+    make(db, "wang")
+    for number in range(21):
+        come(db, f"user{number}", "wrong", T + number, f"2001:db8:1:2::{number:x}")
+    assert isinstance(come(db, "wang", PASSWORD, T + 30, "2001:db8:1:2:ffff::1"), Refused)
+    assert isinstance(come(db, "wang", PASSWORD, T + 30, "2001:db8:1:3::1"), SignedIn)
+
+
+def test_guesses_at_the_same_time_are_worth_no_more_than_in_turn(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make(db, "wang")
+    session = signed_in(db, "wang")
+    present = entry.of_session(db, session.secret, T, LIFETIME)
+    assert present is not None
+    matches = passwords.matches
+
+    def others_fail_meanwhile(password: str, kept: str | None) -> bool:
+        fits = matches(password, kept)
+        with db.write() as connection:
+            attempts.put(connection, user_subject("wang"), Attempts(6, T, T + 30 * SECOND_US))
+        return fits
+
+    monkeypatch.setattr(passwords, "matches", others_fail_meanwhile)
+    assert come(db, "wang") == Refused(T + 30 * SECOND_US)
+    (noted,) = log(db, action="sign_in", outcome="refused")
+    assert json.loads(str(noted.after)) == {"reason": "locked"}
+    with db.write() as connection:
+        people.unlock(connection, CLI, user, T)
+    actor = entry.of_user(user, "192.0.2.7")
+    with pytest.raises(BadInput, match="too many"):
+        own.change_password(db, actor, present, PASSWORD, "another long passphrase", T, least=15)
+    monkeypatch.undo()
+    with db.read() as connection:
+        assert passwords.matches(PASSWORD, people.must_be(connection, "wang").password_hash)
 
 
 def test_somebody_can_be_let_in_again_before_the_wait_is_over(db: Database) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pulse.ledger.answer import Stretch, timeline
 from pulse.ledger.engine import Engine
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import FOREVER, Blind, Device, Maintenance, Run, State
 from pulse.ledger.outcome import Outcome, Transition
 from pulse.ledger.presence import accounted, presence_at
@@ -52,7 +53,7 @@ class Kept:
 def engine_of(world: World, kept: Kept, now: int = -1) -> Engine:
     books = world.books
     return Engine(
-        books.devices,
+        Fleet(books.devices),
         kept,
         start=books.start,
         blinds=books.blinds,
@@ -61,6 +62,11 @@ def engine_of(world: World, kept: Kept, now: int = -1) -> Engine:
         now=now,
         slot_width=4,
     )
+
+
+def saved(engine: Engine) -> memoryview:
+    """A snapshot in one piece."""
+    return memoryview(b"".join(engine.snapshot()))
 
 
 def replayed_states(world: World, device: Device, known_at: int) -> list[Stretch]:
@@ -102,7 +108,7 @@ class Live:
         self._applied: list[Message] = []
         self._told = self._facts(begin)
         self.engine = self._engine(begin)
-        self._saved = self.engine.snapshot(), begin, 0
+        self._saved = saved(self.engine), begin, 0
 
     def step(self, now: int) -> list[Transition]:
         """Everything that happens until `now`, noticed then; changed terms are noticed at once."""
@@ -126,7 +132,7 @@ class Live:
 
     def save(self) -> None:
         """Take a snapshot."""
-        self._saved = self.engine.snapshot(), self.now, len(self._applied)
+        self._saved = saved(self.engine), self.now, len(self._applied)
 
     def restart(self) -> None:
         """Lose the engine; go on from its snapshot, what the database says and the messages applied since."""
@@ -149,7 +155,7 @@ class Live:
         facts = self._facts(now)
         devices, maintenance, blinds = facts
         if (devices, maintenance) != self._told[:2]:
-            told += self._keep(self.engine.set_registry(devices, maintenance, now))
+            told += self._keep(self.engine.set_registry(Fleet(devices), maintenance, now))
         if facts != self._told:
             told += self._keep(self.engine.set_coverage(self.world.books.start, blinds, now))
         self._told = facts

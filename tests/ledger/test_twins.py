@@ -13,6 +13,7 @@ from pulse.ledger.answer import Listening
 from pulse.ledger.columns import ABSENT, NOTHING, HeardColumns, Ints
 from pulse.ledger.deadlines import Deadlines
 from pulse.ledger.evidence import Heard, Piece, pieces
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import (
     EVER,
     FOREVER,
@@ -30,8 +31,7 @@ from pulse.ledger.presence import accounted, listened, presence_at
 from pulse.ledger.replay import ColumnMessages, Known
 from pulse.ledger.runs import RunHistory, history_of, known_runs, runs_known, spliced
 from pulse.ledger.tail import NeedsArchive, Tail, appended
-from pulse.ledger.terms import TermsColumns
-from pulse.ledger.watch import NORMAL, Accounting, Groups, Hearing
+from pulse.ledger.watch import NORMAL, Accounting, Hearing, covered
 from tests.ledger.strategies import HORIZON, World, blinds, devices, instants, scopes, windows, worlds
 
 
@@ -61,7 +61,7 @@ def one(value: int) -> Ints:
 def test_evidence_of_a_batch_is_that_of_its_messages(world: World) -> None:
     books, heard = world.books, world.heard()
     batch = in_columns(heard)
-    judging = TermsColumns(books.devices).judging(batch.device, batch.measured)
+    judging = Fleet(books.devices).terms.judging(batch.device, batch.measured)
     proved = columns.evidence_of(batch, judging.max_lateness, judging.untrusted, books.backlog_lateness)
     by_batch = sorted(zip(*(column.tolist() for column in proved), strict=True))
     one_by_one = sorted(
@@ -298,7 +298,7 @@ def test_how_long_each_device_went_unheard_is_the_same_in_columns(
     entries: list[Blind], fleet: list[Device], at: int
 ) -> None:
     entries = [e for e in entries if e.start < e.end]
-    hearing = Hearing(Groups(fleet), list(entries))
+    hearing = Hearing(Fleet(fleet), list(entries))
     everyone = np.arange(len(fleet), dtype=np.int64)
     found = hearing.deaf_until(everyone, np.full(len(fleet), at, dtype=np.int64)).tolist()
     for device, until in zip(fleet, found, strict=True):
@@ -312,14 +312,14 @@ def test_how_long_each_device_went_unheard_is_the_same_in_columns(
 
 @given(devices(changing=False), scopes)
 def test_a_scope_covers_the_same_devices_in_columns(fleet: list[Device], scope: Scope) -> None:
-    assert Groups(fleet).covered(scope).tolist() == [scope.covers(device) for device in fleet]
+    assert covered(Fleet(fleet), scope).tolist() == [scope.covers(device) for device in fleet]
 
 
 @given(devices(changing=True), windows(), instants)
 def test_accounting_of_all_devices_is_that_of_each_and_changes_at_its_edges_only(
     fleet: list[Device], entries: list[Maintenance], start: int
 ) -> None:
-    accounting = Accounting(Groups(fleet), fleet, entries)
+    accounting = Accounting(Fleet(fleet), entries)
     edge = start
     before: object = None
     for now in range(start, HORIZON + 30):

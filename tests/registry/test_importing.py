@@ -9,8 +9,8 @@ import pytest
 
 from pulse.access.roles import command_line
 from pulse.errors import BadInput
-from pulse.registry.importing import WHAT, ImportResult, export_registry, import_devices, import_registry
-from pulse.registry.model import Community, DeviceRecord, Kind, Planned
+from pulse.registry.importing import ImportResult, export_registry, import_devices, import_registry
+from pulse.registry.model import WHAT, Community, DeviceRecord, Kind, Planned, What
 from pulse.stores.relational import audit, registry
 from pulse.stores.relational.database import Database
 
@@ -123,7 +123,7 @@ def test_an_import_is_told_by_the_audit_log_and_a_dry_run_is_not(db: Database) -
         assert not list(audit.walk(connection))
     import_devices(db, OPERATOR, text, T + 9)
     with db.read() as connection:
-        (entry,) = audit.walk(connection)
+        entry, change = audit.walk(connection)
     assert (entry.actor, entry.origin, entry.action) == ("cli:ann", "host", "registry.import")
     assert json.loads(entry.after or "") == {
         "added": 0,
@@ -132,3 +132,59 @@ def test_an_import_is_told_by_the_audit_log_and_a_dry_run_is_not(db: Database) -
         "prefix": False,
         "sha256": hashlib.sha256(text).hexdigest(),
     }
+    assert (change.actor, change.action, change.subject) == ("cli:ann", "registry.change", "device:a")
+    assert change.community == "xinjinglou"
+    assert (json.loads(change.before or ""), json.loads(change.after or "")) == (
+        {"name_zh": "门"},
+        {"name_zh": "大门"},
+    )
+
+
+def noted(db: Database, what: What, rows: str) -> list[tuple[object, ...]]:
+    """What is in the log of a file with these rows, but for the import itself."""
+    header = export_registry(db, what).splitlines()[0]
+    import_registry(db, OPERATOR, what, f"{header}\r\n{rows}\r\n".encode(), T + 9)
+    with db.read() as connection:
+        first, *rest = audit.walk(connection)
+    assert first.action == "registry.import"
+    return [(e.action, e.subject, e.community, e.before, e.after) for e in rest]
+
+
+def test_a_longer_timeout_is_told_with_what_it_was(db: Database) -> None:
+    assert noted(db, "kinds", "camera,摄像机,Camera,60,86400") == [
+        ("registry.change", "kind:camera", "xinjinglou", '{"timeout_s":180.0}', '{"timeout_s":86400.0}')
+    ]
+
+
+def test_a_kind_without_devices_is_told_to_those_who_see_all(db: Database) -> None:
+    with db.write() as connection:
+        registry.put_kinds(connection, [Kind("unused", timeout_s=60)], T)
+    assert noted(db, "kinds", "unused,,,,120") == [
+        ("registry.change", "kind:unused", None, '{"timeout_s":60.0}', '{"timeout_s":120.0}')
+    ]
+
+
+def test_a_plan_is_told_to_the_community_that_it_is_of(db: Database) -> None:
+    assert noted(db, "planned", "xinjinglou,camera,10\r\nxinjinglou,k,5") == [
+        ("registry.change", "planned:xinjinglou/camera", "xinjinglou", '{"quantity":182}', '{"quantity":10}'),
+        ("registry.add", "registry:planned", "xinjinglou", None, '{"added":{"k":1}}'),
+    ]
+
+
+def test_what_moves_is_told_to_the_community_that_loses_it_too(db: Database) -> None:
+    with db.write() as connection:
+        registry.put_communities(connection, [Community("other")], T)
+    row = "a,other,camera,门,,,,x;y,,,,,0,false,2026-09-21T14:13:20Z,"
+    moved = noted(db, "devices", row)
+    assert [(action, subject, community) for action, subject, community, _, _ in moved] == [
+        ("registry.change", "device:a", "other"),
+        ("registry.change", "device:a", "xinjinglou"),
+    ]
+    assert '"community":"xinjinglou"' in str(moved[0][3])
+
+
+def test_new_devices_are_told_by_community_and_kind(db: Database) -> None:
+    rows = "\r\n".join(f"new-{n},xinjinglou,{'camera' if n else 'k'}" + "," * 13 for n in range(3))
+    assert noted(db, "devices", rows) == [
+        ("registry.add", "registry:devices", "xinjinglou", None, '{"added":{"camera":2,"k":1}}')
+    ]

@@ -37,7 +37,14 @@ class Replayed(NamedTuple):
     last: dict[str, tuple[int, Evidence]]
 
 
-@pytest.fixture(name="replayed", scope="module", params=[(1, 7), (2, 3)], ids=["seven-days", "three-days"])
+@pytest.fixture(
+    name="replayed",
+    scope="module",
+    params=[
+        pytest.param((1, 7), id="seven-days", marks=pytest.mark.slow),
+        pytest.param((2, 3), id="three-days"),
+    ],
+)
 def _replayed(request: pytest.FixtureRequest) -> Replayed:
     """A fleet in which every behaviour occurs."""
     seed, days = request.param

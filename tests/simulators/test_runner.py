@@ -177,20 +177,3 @@ def test_a_low_limit_of_open_files_is_raised_or_named() -> None:
 def test_an_impossible_time_scale_is_refused() -> None:
     with pytest.raises(BadInput, match=r"time-scale: 0; use 0\.001 to 10000"):
         runner.run(Broker("mqtt://127.0.0.1:1"), seed=1, time_scale=0, stop=threading.Event())
-
-
-def test_826_connections_take_less_than_a_quarter_of_a_core(broker: RunningBroker) -> None:
-    with running(Broker(broker.url), DEFAULT, seed=SEED) as simulation:
-        assert until(lambda: bool(simulation.reports) and simulation.reports[-1].connected >= 810, READY_S)
-        identity = simulation.thread.ident
-        assert identity is not None
-        cpu = time.pthread_getcpuclockid(identity)
-        before_s, cpu_before_s = time.monotonic(), time.clock_gettime(cpu)
-        reports = len(simulation.reports)
-        assert until(lambda: len(simulation.reports) >= reports + 2, READY_S)
-        share = (time.clock_gettime(cpu) - cpu_before_s) / (time.monotonic() - before_s)
-        assert share < 0.25
-        last = simulation.reports[-1]
-        assert last.wanted - 12 <= last.connected <= last.wanted
-        assert last.beats_per_s == pytest.approx(21, rel=0.5)
-        assert last.lost == 0

@@ -24,6 +24,7 @@ UNAVAILABLE = [
     Reply.error(502, "bad gateway"),
     Reply.error(503, "busy"),
     Reply(504, b"<html>gateway</html>"),
+    Reply(200, b"<html>please log in</html>"),
     Reply(cut=True),
     Reply(hang=True),
 ]
@@ -31,7 +32,7 @@ UNAVAILABLE = [
 
 def client(influx: ScriptedInflux, *, gzip: bool = False) -> Client:
     return Client(
-        influx.url, "token", "pulse", "pulse", gzip=gzip, connect_timeout_s=2.0, answer_timeout_s=0.3
+        influx.url, "token", "pulse", "pulse", gzip=gzip, connect_timeout_s=5.0, answer_timeout_s=1.5
     )
 
 

@@ -15,6 +15,7 @@ from pulse.errors import StoreRejected, StoreUnavailable
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
+STORED = 204
 
 BUCKET_SETTING = "PULSE_INFLUXDB_BUCKET"
 
@@ -85,9 +86,17 @@ class Client:
         """Write lines with nanosecond timestamps; they are stored when this returns.
 
         `StoreRejected`: at least one line is not acceptable; the others may or may not have been stored.
+        `StoreUnavailable`: any other answer than 204; a proxy's page with 200 means nothing is stored.
         """
         with self.translated():
-            self._writer.post_write(self.org, self.bucket, b"\n".join(lines), precision="ns")
+            _, status, _ = self._writer.post_write_with_http_info(
+                self.org, self.bucket, b"\n".join(lines), precision="ns"
+            )
+        if status != STORED:
+            raise StoreUnavailable(
+                f"{self.url} answered {status} to a write, and InfluxDB says {STORED} when it has stored it;"
+                " check PULSE_INFLUXDB_URL and the proxies on the way"
+            )
 
     def query(
         self, influxql: str, parameters: Mapping[str, Parameter] | None = None, *, chunk_rows: int = 5000

@@ -8,7 +8,7 @@ from pulse.stores.relational.values import upsert
 
 
 def of(connection: Connection, subject: str) -> Attempts:
-    """What is known of a subject (`user:alice`, `address:192.0.2.7`)."""
+    """What is known of a subject (`user:alice`, `address:192.0.2.7/32`)."""
     row = connection.execute(select(table).where(table.c.subject == subject)).one_or_none()
     return Attempts() if row is None else Attempts(row.failures, row.last_us, row.until_us)
 

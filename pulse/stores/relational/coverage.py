@@ -1,17 +1,29 @@
 """When the collector could hear: its first start, blind intervals, and how far the database is complete."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from pulse.errors import NotFound
 from pulse.ledger.model import Blind
 from pulse.stores.relational import meta, scopes
-from pulse.stores.relational.tables import blinds
+from pulse.stores.relational.tables import blinds, devices
 from pulse.stores.relational.tables import watermark as watermark_table
 from pulse.stores.relational.values import from_null, to_null, upsert
 
 _START = "coverage_start_us"
+
+
+class Filter(NamedTuple):
+    """Which blind intervals are asked for: those that touch `[from_us, to_us)`, as known at `known_us`
+    (None: every one ever recorded), of the communities `within` (None: all). What is about no community in
+    particular is for everybody.
+    """
+
+    from_us: int | None = None
+    to_us: int | None = None
+    known_us: int | None = None
+    within: frozenset[str] | None = None
 
 
 class Watermark(NamedTuple):
@@ -40,21 +52,38 @@ def set_start(connection: Connection, at_us: int) -> None:
 
 def entries(connection: Connection) -> list[tuple[int, Blind]]:
     """Every blind interval with its id, revoked ones too, in the order in which they were recorded."""
-    rows = connection.execute(select(blinds).order_by(blinds.c.id))
-    return [
-        (
-            row.id,
-            Blind(
-                row.start_us,
-                from_null(row.end_us),
-                row.recorded_us,
-                from_null(row.revoked_us),
-                scopes.scope(row),
-                row.cause,
-            ),
-        )
-        for row in rows
-    ]
+    return [(row.id, _blind(row)) for row in connection.execute(select(blinds).order_by(blinds.c.id))]
+
+
+def listing(
+    connection: Connection, wanted: Filter, *, before_id: int | None = None, limit: int = 1000
+) -> list[tuple[int, Blind]]:
+    """The blind intervals that match, with their ids; recorded last first, of ids below `before_id`."""
+    conditions = []
+    if wanted.from_us is not None:
+        conditions.append(or_(blinds.c.end_us.is_(None), blinds.c.end_us > wanted.from_us))
+    if wanted.to_us is not None:
+        conditions.append(blinds.c.start_us < wanted.to_us)
+    if wanted.known_us is not None:
+        conditions.append(blinds.c.recorded_us <= wanted.known_us)
+        conditions.append(or_(blinds.c.revoked_us.is_(None), blinds.c.revoked_us > wanted.known_us))
+    if wanted.within is not None:
+        own = sorted(wanted.within)
+        visible = select(devices.c.id).where(devices.c.community.in_(own))
+        conditions.append(or_(blinds.c.community.is_(None), blinds.c.community.in_(own)))
+        conditions.append(or_(blinds.c.device.is_(None), blinds.c.device.in_(visible)))
+    if before_id is not None:
+        conditions.append(blinds.c.id < before_id)
+    query = select(blinds).where(*conditions).order_by(blinds.c.id.desc()).limit(limit)
+    return [(row.id, _blind(row)) for row in connection.execute(query)]
+
+
+def entry(connection: Connection, entry_id: int) -> Blind:
+    """The blind interval of that id. Raises `NotFound` for an id that was never given."""
+    row = connection.execute(select(blinds).where(blinds.c.id == entry_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"no blind interval has the id {entry_id}")
+    return _blind(row)
 
 
 def record(connection: Connection, blind: Blind) -> int:
@@ -84,6 +113,17 @@ def revoke(connection: Connection, entry_id: int, at_us: int) -> None:
         return
     if connection.scalar(select(blinds.c.id).where(blinds.c.id == entry_id)) is None:
         raise NotFound(f"no blind interval has the id {entry_id}")
+
+
+def _blind(row: Row[Any]) -> Blind:
+    return Blind(
+        row.start_us,
+        from_null(row.end_us),
+        row.recorded_us,
+        from_null(row.revoked_us),
+        scopes.scope(row),
+        row.cause,
+    )
 
 
 def watermark(connection: Connection) -> Watermark | None:

@@ -20,8 +20,7 @@ class Invitation(NamedTuple):
 
 def add(connection: Connection, digest: str, user_id: int | None, now_us: int, expires_us: int) -> None:
     """Store an invitation; those given before for the same purpose no longer hold."""
-    same = table.c.user_id.is_(None) if user_id is None else table.c.user_id == user_id
-    connection.execute(update(table).where(same, table.c.used_us.is_(None)).values(used_us=now_us))
+    withdraw(connection, user_id, now_us)
     connection.execute(
         insert(connection, table),
         {"digest": digest, "user_id": user_id, "created_us": now_us, "expires_us": expires_us},
@@ -42,10 +41,10 @@ def use(connection: Connection, invitation_id: int, now_us: int) -> bool:
     return connection.execute(fresh.values(used_us=now_us)).rowcount > 0
 
 
-def withdraw_first(connection: Connection, now_us: int) -> None:
-    """Once there is an administrator nobody sets the installation up any more."""
-    stale = update(table).where(table.c.user_id.is_(None), table.c.used_us.is_(None))
-    connection.execute(stale.values(used_us=now_us))
+def withdraw(connection: Connection, user_id: int | None, now_us: int) -> None:
+    """Open invitations of a user no longer hold; None: those for the first administrator."""
+    same = table.c.user_id.is_(None) if user_id is None else table.c.user_id == user_id
+    connection.execute(update(table).where(same, table.c.used_us.is_(None)).values(used_us=now_us))
 
 
 def _invitation(row: Row[Any]) -> Invitation:

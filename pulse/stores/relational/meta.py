@@ -9,6 +9,9 @@ from pulse.stores.relational.values import insert, upsert
 REGISTRY = "registry"
 """Counter of changes to registry, policies and maintenance."""
 
+COVERAGE = "coverage"
+"""Counter of changes to coverage by people: the running collector takes it anew when it has grown."""
+
 
 def get(connection: Connection, key: str, *, locked: bool = False) -> str | None:
     """The value of `key`, None when there is none; `locked`: nobody else changes it in this transaction."""
@@ -24,8 +27,11 @@ def put(connection: Connection, key: str, value: str) -> None:
 def exchange(connection: Connection, key: str, expected: str | None, value: str | None) -> bool:
     """Set `key` if its value is the expected one (None: not there), whatever others do; whether it was."""
     if expected is None:
+        if value is None:
+            return get(connection, key) is None
+        # Counted by what comes back: PostgreSQL's driver tells no row count of such an insertion.
         fresh = insert(connection, table).values(key=key, value=value).on_conflict_do_nothing()
-        return value is not None and connection.execute(fresh).rowcount == 1
+        return connection.execute(fresh.returning(table.c.key)).first() is not None
     own = (table.c.key == key) & (table.c.value == expected)
     change = delete(table).where(own) if value is None else update(table).where(own).values(value=value)
     return connection.execute(change).rowcount == 1

@@ -80,18 +80,32 @@ def following(before: Version | None, after: Version, now_us: int) -> Version | 
     return after._replace(since_us=max(now_us, before.since_us))
 
 
+Said = tuple[int, int | None, int | None, bool | None, str | None, str | None]
+"""What a device says: the members of `Version` from `since_us` on."""
+
+
 class Resolver:
-    """Works out the terms of devices: what the device says, else its community, its kind, the default."""
+    """Works out the terms of devices: what the device says, else its community, its kind, the default.
+
+    Devices that say the same since the same times get the same list, which is made once.
+    """
 
     def __init__(self, connection: Connection, default_timeout_us: int) -> None:
         self._default_timeout_us = default_timeout_us
         self._histories: dict[tuple[str, str], list[Version]] = defaultdict(list)
-        for row in connection.execute(select(table).order_by(table.c.since_us)):
+        above = select(table).where(table.c.scope.in_((COMMUNITY, KIND))).order_by(table.c.since_us)
+        for row in connection.execute(above):
             self._histories[row.scope, row.subject].append(_version(row))
+        self._known: dict[tuple[Said, ...], tuple[Terms, ...]] = {}
 
-    def terms(self, device: str) -> tuple[Terms, ...]:
-        """The terms of a registered device in order of `since`, the first from `EVER`."""
-        own = self._histories[DEVICE, device]
+    def terms(self, said: tuple[Said, ...]) -> tuple[Terms, ...]:
+        """The terms of a device by its own versions, both in order of time; the first is from `EVER`."""
+        known = self._known.get(said)
+        if known is None:
+            known = self._known[said] = self._terms([Version(DEVICE, "", *one) for one in said])
+        return known
+
+    def _terms(self, own: list[Version]) -> tuple[Terms, ...]:
         times = {EVER}
         for version in own:
             times.add(version.since_us)

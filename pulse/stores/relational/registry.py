@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Table, exists, func, select
+from sqlalchemy import Connection, Row, Table, and_, exists, func, select
 
 from pulse.clock import SECOND_US
 from pulse.errors import BadInput
+from pulse.ledger.fleet import DeviceColumns, Fleet
 from pulse.ledger.model import EVER, FOREVER, Device
 from pulse.registry.model import (
     Changes,
@@ -33,6 +35,8 @@ DEFAULT_TIMEOUT_S = 180.0
 
 _CHUNK = 500
 """Ids named in one query."""
+_ROWS = 10_000
+"""Rows fetched at once where all are asked for."""
 
 _Record = TypeVar("_Record", bound=tuple[Any, ...])
 _Values = dict[str, Any]
@@ -67,6 +71,12 @@ def devices(
     if kind is not None:
         query = query.where(tables.devices.c.kind == kind)
     return [_device(row) for row in connection.execute(query)]
+
+
+def distrusted(connection: Connection) -> list[str]:
+    """The devices whose clocks nobody trusts."""
+    own = tables.devices.c
+    return list(connection.scalars(select(own.id).where(own.clock_untrusted).order_by(own.id)))
 
 
 def device(connection: Connection, device_id: str) -> DeviceRecord | None:
@@ -166,20 +176,78 @@ def version(connection: Connection) -> int:
 
 def ledger_devices(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> list[Device]:
     """Every device as the ledger needs it, by id: policies resolved into terms, not commissioned is never."""
+    return list(ledger_fleet(connection, default_timeout_s=default_timeout_s).devices())
+
+
+def ledger_fleet(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> Fleet:
+    """The same in columns, without ever holding all rows."""
+    return Fleet(_ledger_columns(connection, default_timeout_s))
+
+
+def _ledger_columns(connection: Connection, default_timeout_s: float) -> Iterator[DeviceColumns]:
     resolver = terms.Resolver(connection, round(default_timeout_s * SECOND_US))
-    return [
-        Device(
-            row.id,
-            row.community,
-            row.kind,
-            resolver.terms(row.id),
-            FOREVER if row.commissioned_us is None else row.commissioned_us,
-            row.retired_us,
-            EVER if row.commissioned_recorded_us is None else row.commissioned_recorded_us,
-            EVER if row.retired_recorded_us is None else row.retired_recorded_us,
+    device, said = tables.devices.c, tables.policies.c
+    query = (
+        select(
+            device.id,
+            device.community,
+            device.kind,
+            device.commissioned_us,
+            device.retired_us,
+            device.commissioned_recorded_us,
+            device.retired_recorded_us,
+            said.since_us,
+            said.timeout_us,
+            said.max_lateness_us,
+            said.clock_untrusted,
+            said.community,
+            said.kind,
         )
-        for row in connection.execute(_ordered(tables.devices))
+        .join_from(
+            tables.devices,
+            tables.policies,
+            and_(said.scope == terms.DEVICE, said.subject == device.id),
+            isouter=True,
+        )
+        .order_by(device.id, said.since_us)
+        .execution_options(yield_per=_ROWS)
+    )
+    held: list[Row[Any]] = []
+    for some in connection.execute(query).partitions():
+        # What follows may go on with the versions of the last device.
+        rows = [*held, *some]
+        begin = next((at for at in range(len(rows), 0, -1) if rows[at - 1].id != rows[-1].id), 0)
+        held = rows[begin:]
+        if begin:
+            yield _as_columns(rows[:begin], resolver)
+    if held:
+        yield _as_columns(held, resolver)
+
+
+def _as_columns(rows: Sequence[Row[Any]], resolver: terms.Resolver) -> DeviceColumns:
+    """Devices from their rows, one for each version of what was agreed with a device."""
+    columns = list(zip(*rows, strict=True))
+    ids, versions = columns[0], list(zip(*columns[7:], strict=True))
+    first = [at for at in range(len(ids)) if not at or ids[at] != ids[at - 1]]
+    said = [
+        tuple(version for version in versions[begin:end] if version[0] is not None)
+        for begin, end in pairwise([*first, len(ids)])
     ]
+
+    def own(column: int, absent: object) -> list[Any]:
+        values = columns[column]
+        return [absent if values[at] is None else values[at] for at in first]
+
+    return DeviceColumns(
+        own(0, ""),
+        own(1, ""),
+        own(2, ""),
+        [resolver.terms(one) for one in said],
+        own(3, FOREVER),
+        own(4, FOREVER),
+        own(5, EVER),
+        own(6, EVER),
+    )
 
 
 def discover(connection: Connection, device: str, community: str, kind: str, observed_us: int) -> None:

@@ -133,6 +133,32 @@ blinds = Table(
     sqlite_autoincrement=True,
 )
 
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("community", _Id, nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("start_us", BigInteger, nullable=False),
+    Column("devices", BigInteger, nullable=False, comment="the most that were silent together"),
+    Column("silent", BigInteger, nullable=False, comment="those that are silent still"),
+    Column("of", BigInteger, nullable=False, comment="in service and not in maintenance"),
+    Column("ended_us", BigInteger),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("confirmed_us", BigInteger),
+    Column("confirmed_by", Text, comment="user:…, token:… or cli:…, as in the audit log"),
+    Column("confirm_reason", Text),
+    Column("approved_us", BigInteger),
+    Column("approved_by", Text),
+    Column("dismissed_us", BigInteger),
+    Column("dismissed_by", Text),
+    Column("dismiss_reason", Text),
+    Column("blind_id", BigInteger, ForeignKey("blinds.id"), comment="what approval recorded last"),
+    UniqueConstraint("community", "opened_us"),
+    sqlite_autoincrement=True,
+)
+
 watermark = Table(
     "watermark",
     metadata,

@@ -1,8 +1,10 @@
 """The SQL of the telemetry file."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from pulse.clock import HOUR_US
 from pulse.messages import Message
@@ -68,13 +70,15 @@ def is_stored(connection: sqlite3.Connection, message: Message) -> bool:
     return bool(connection.execute(f"SELECT EXISTS {query}", parameters).fetchone()[0])
 
 
-def device_number(connection: sqlite3.Connection, name: str) -> int:
-    """The device's number in the file, given on first sight."""
-    connection.execute(
-        "INSERT INTO device (name, last_hour) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, NO_HOUR)
+def device_numbers(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, int]:
+    """The numbers of devices in the file, given on first sight."""
+    connection.executemany(
+        "INSERT INTO device (name, last_hour) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(name, NO_HOUR) for name in names],
     )
-    number: int = connection.execute("SELECT id FROM device WHERE name = ?", (name,)).fetchone()[0]
-    return number
+    asked = msgspec.json.encode(names).decode()
+    found = "SELECT name, id FROM device WHERE name IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(found, (asked,)).fetchall())
 
 
 def origin_number(connection: sqlite3.Connection, place: tuple[str, str]) -> int:

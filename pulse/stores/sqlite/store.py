@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from pulse.batches import MessageColumns
+from pulse.batches import Ints, MessageColumns
 from pulse.messages import Message
 from pulse.stores.acceptable import TIME_MIN_US, Checker, are_acceptable
 from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
 from pulse.stores.sqlite import queries
 from pulse.stores.sqlite.connections import Connections
+from pulse.stores.sqlite.numbers import Numbers
 from pulse.stores.sqlite.rows import VALUES, to_message, to_row, to_rows
 from pulse.stores.sqlite.schema import hour_of
 
@@ -23,6 +24,10 @@ _GIVE_WAY_S = 0.002
 _INSERT = f"INSERT INTO message ({VALUES}) VALUES ({', '.join('?' * 13)}) ON CONFLICT DO NOTHING"
 _INSERT_UNLESS = f"INSERT INTO message ({VALUES}) SELECT {', '.join('?' * 13)} WHERE NOT EXISTS "
 
+_Hours = tuple[Ints, Ints]
+"""Numbers of devices, and an hour that each was heard in."""
+_NOTHING: _Hours = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+
 
 class SqliteTelemetryStore:
     """Raw messages, transitions and indicator values in the file `path`."""
@@ -30,9 +35,7 @@ class SqliteTelemetryStore:
     def __init__(self, path: Path) -> None:
         self._connections = Connections(path)
         self._checker = Checker()
-        self._devices: dict[str, int] = {}
-        self._origins: dict[tuple[str, str], int] = {}
-        self._last_hours: dict[int, int] = {}
+        self._forget()
 
     def open(self) -> None:
         """Make the file and its tables when they are missing."""
@@ -54,24 +57,22 @@ class SqliteTelemetryStore:
         new = self._committing(lambda connection: self._write(connection, accepted)) if accepted else 0
         return Written(len(accepted), tuple(refused), len(accepted) - new)
 
-    def _committing(self, write: Callable[[sqlite3.Connection], tuple[dict[int, int], int]]) -> int:
-        """Write in one transaction; `write` gives the last hour of each device, and how many are new."""
+    def _committing(self, write: Callable[[sqlite3.Connection], tuple[_Hours, int]]) -> int:
+        """Write in one transaction; `write` gives the hours when devices were heard, and how many are new."""
         try:
             with self._connections.writing() as connection:
-                hours, new = write(connection)
+                heard, new = write(connection)
+                hours = self._devices.later_hours(*heard)
                 queries.put_last_hours(connection, hours)
         except BaseException:
             # What was numbered in an undone transaction is not in the file.
             self._forget()
             raise
-        self._last_hours.update(hours)
+        self._devices.note_hours(hours)
         return new
 
-    def _device(self, connection: sqlite3.Connection, name: str) -> int:
-        device = self._devices.get(name)
-        if device is None:
-            device = self._devices[name] = queries.device_number(connection, name)
-        return device
+    def _numbers_of(self, connection: sqlite3.Connection, names: Sequence[str]) -> Ints:
+        return self._devices.of(names, lambda unknown: queries.device_numbers(connection, unknown))
 
     def _origin(self, connection: sqlite3.Connection, place: tuple[str, str]) -> int:
         origin = self._origins.get(place)
@@ -79,34 +80,25 @@ class SqliteTelemetryStore:
             origin = self._origins[place] = queries.origin_number(connection, place)
         return origin
 
-    def _write_columns(
-        self, connection: sqlite3.Connection, messages: MessageColumns
-    ) -> tuple[dict[int, int], int]:
+    def _write_columns(self, connection: sqlite3.Connection, messages: MessageColumns) -> tuple[_Hours, int]:
         """Live messages with a time of their own column by column, the few others one by one."""
         plain = messages.dated() & ~messages.retained
-        hours: dict[int, int] = {}
-        new = 0
+        others, new = _NOTHING, 0
         if not plain.all():
-            hours, new = self._write(connection, list(messages.take(~plain)))
+            others, new = self._write(connection, list(messages.take(~plain)))
             messages = messages.take(plain)
-        device = [self._device(connection, o.device) for o in messages.origins]
+        device = self._numbers_of(connection, [o.device for o in messages.origins])
         origin = [self._origin(connection, (o.community, o.kind)) for o in messages.origins]
-        new += connection.executemany(_INSERT, to_rows(messages, device, origin)).rowcount
+        new += connection.executemany(_INSERT, to_rows(messages, device.tolist(), origin)).rowcount
         last = np.full(len(device), TIME_MIN_US, dtype=np.int64)
         np.maximum.at(last, messages.origin, messages.observed)
-        for number, us in zip(device, last.tolist(), strict=True):
-            hour = hour_of(us)
-            if hour > hours.get(number, self._last_hours.get(number, queries.NO_HOUR)):
-                hours[number] = hour
-        return hours, new
+        hours = np.array([hour_of(us) for us in last.tolist()], dtype=np.int64)
+        return (np.append(others[0], device), np.append(others[1], hours)), new
 
-    def _write(
-        self, connection: sqlite3.Connection, messages: Sequence[Message]
-    ) -> tuple[dict[int, int], int]:
+    def _write(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> tuple[_Hours, int]:
         plain, undated, retained = [], [], []
-        hours: dict[int, int] = {}
-        for message in messages:
-            device = self._device(connection, message.device)
+        devices = self._numbers_of(connection, [message.device for message in messages])
+        for message, device in zip(messages, devices.tolist(), strict=True):
             origin = self._origin(connection, (message.community, message.kind))
             row = to_row(message, device, origin)
             if message.measured_us is None:
@@ -115,21 +107,18 @@ class SqliteTelemetryStore:
                 retained.append(row + queries.same_dated(message, device))
             else:
                 plain.append(row)
-            hour = hour_of(message.observed_us)
-            if hour > hours.get(device, self._last_hours.get(device, queries.NO_HOUR)):
-                hours[device] = hour
         kinds = (
             (_INSERT, plain),
             (_INSERT_UNLESS + queries.SAME_UNDATED, undated),
             (_INSERT_UNLESS + queries.SAME_DATED, retained),
         )
         new = sum(connection.executemany(insert, rows).rowcount for insert, rows in kinds if rows)
-        return hours, new
+        hours = np.array([hour_of(message.observed_us) for message in messages], dtype=np.int64)
+        return (devices, hours), new
 
     def _forget(self) -> None:
-        self._devices.clear()
-        self._origins.clear()
-        self._last_hours.clear()
+        self._devices = Numbers()
+        self._origins: dict[tuple[str, str], int] = {}
 
     def seen(self, messages: Sequence[Message]) -> list[bool]:
         """For each message, whether the same one is stored already."""

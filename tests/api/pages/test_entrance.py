@@ -1,5 +1,6 @@
 """Coming in and going out: what a sign-in gives and refuses, and that no other site does it for anybody."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from api.pages.refusals import same_site
 from pulse.access import people
 from pulse.access.roles import Role
 from pulse.clock import HOUR_US, SECOND_US
+from pulse.stores.relational import audit
 from tests.api.pages.visitor import MACHINE, PASSWORD, Visitor, account, hidden, text
 from tests.api.site import Site
 
@@ -114,6 +116,10 @@ def test_the_cookie_is_for_this_browser_and_this_site_alone(site: Site, visitor:
     assert plain[1:] == ["HttpOnly", "Path=/", "SameSite=lax"]
     secure = _cookies(visitor("https://testserver").sign_in("alice"))["__Host-pulse_session"]
     assert secure[1:] == ["HttpOnly", "Path=/", "SameSite=lax", "Secure"]
+    for base_url in ("http://testserver", "https://testserver"):
+        wishes = _cookies(visitor(base_url).get("/sign-in?lang=en&theme=dark"))
+        assert {"lang", "theme"} < set(wishes)
+        assert all(("Secure" in rest) == (base_url[:5] == "https") for rest in wishes.values())
 
 
 def test_over_tls_a_session_under_the_plain_name_is_nobody(site: Site, visitor: Come) -> None:
@@ -191,6 +197,11 @@ def test_no_other_site_signs_anybody_in_or_out(
     guest.sign_in("alice")
     fields = hidden(guest.get("/devices").text, "/sign-out") | ({} if form is None else {"form": form})
     assert guest.client.post("/sign-out", data=fields, headers=headers).status_code == 403
+    with site.db.read() as connection:
+        (noted,) = audit.listing(connection, audit.Filter(action="request"))
+    assert (noted.actor, noted.outcome, noted.subject) == ("user:alice", "refused", "form")
+    said = {"method": "POST", "path": "/sign-out"}
+    assert json.loads(str(noted.after)) == said | {"sent_from": "evil.example" if "Origin" in headers else ""}
     assert guest.get("/devices").status_code == 200
 
 
@@ -219,6 +230,10 @@ def test_the_first_administrator_is_made_once_by_the_printed_code(site: Site, vi
     assert guest.get("/people").status_code == 200
     again = visitor().send("/setup", "/setup", code=code, name="second", password=PASSWORD)
     assert again.status_code == 422
+    with site.db.read() as connection:
+        noted = audit.listing(connection, audit.Filter(action="code.use"))
+    assert [(e.actor, e.outcome) for e in noted] == [("anonymous", "refused")] * 2
+    assert code not in str(noted)
 
 
 def test_an_invited_person_sees_their_name_and_chooses_a_password(site: Site, visitor: Come) -> None:

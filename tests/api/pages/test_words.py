@@ -1,5 +1,6 @@
 """Both languages are whole, and times and spans read as people write them."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from api.pages import words as module
+from api.pages.labels import ACTIONS
 from api.pages.words import Times, chosen, words
 from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_time
 
@@ -90,6 +92,26 @@ def test_a_time_is_as_long_as_it_has_to_be() -> None:
     assert times.short(parse_time("2026-11-22T16:00:00Z", "t"), now) == "00:00:00"
     assert times.short(parse_time("2026-11-22T15:59:59Z", "t"), now) == "11-22 23:59"
     assert times.short(parse_time("2025-12-31T00:00:00Z", "t"), now) == "2025-12-31 08:00"
+    assert times.about(now, now) == "17:05"
+    assert times.about(parse_time("2026-11-22T15:59:59Z", "t"), now) == "11-22 23:59"
     assert times.offset(now) == "UTC+8"
     assert Times("Asia/Kolkata").offset(now) == "UTC+5:30"
     assert Times("America/St_Johns").offset(now) == "UTC-3:30"
+
+
+def test_whatever_is_done_has_words_of_its_own_in_the_audit_log() -> None:
+    root = Path(__file__).resolve().parents[3]
+    written, calls = set(), 0
+    for path in (
+        file for room in ("api", "collector", "pulse", "simulators") for file in root.glob(f"{room}/**/*.py")
+    ):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.append":
+                calls += 1
+                if isinstance(node.args[2], ast.Constant):
+                    written.add(node.args[2].value)
+    assert calls > 15
+    # Made up of a part that is written down elsewhere.
+    written |= {f"credentials.{what}" for what in ("issue", "rotate", "revoke")}
+    written |= {f"incident.{what}" for what in ("confirm", "approve", "dismiss")}
+    assert written == set(ACTIONS)

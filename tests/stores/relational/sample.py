@@ -3,6 +3,7 @@
 from pulse.access import chain, people, secrets
 from pulse.access.lockout import Attempts
 from pulse.access.roles import Role, command_line
+from pulse.ledger.correlated import Incident
 from pulse.ledger.model import FOREVER, Blind, Evidence, Maintenance, Run, Scope
 from pulse.messages import Quarantined
 from pulse.registry.model import Community, DeviceRecord, Discovered, Kind, Planned
@@ -13,6 +14,7 @@ from pulse.stores.relational import (
     credentials,
     deletions,
     events,
+    incidents,
     intervals,
     invitations,
     jobs,
@@ -64,6 +66,7 @@ MARK = coverage.Watermark(T + 40, True, T + 41, "session")
 WINDOW = Maintenance(T, T + 60, T - 5, T + 30, Scope(device="cam-1"))
 VALUE = published.PublishedValue("online-rate", T, T + 2, 811, 826, {"价": 1.5, "states": {"online": 811}})
 EVENT = events.NewEvent(T, T + 1, "transition", {"device": "cam-1", "名": "门"}, "cam-1/1")
+INCIDENT = Incident("xinjinglou", T + 50, T + 1, T + 5, 100, 90, 118, T + 70)
 CLI = command_line("root", "host")
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
 CREDENTIAL = credentials.DeviceCredential("cam-1", "$7$901$c2FsdA==$aGFzaA==", T, 2, T + 5)
@@ -90,7 +93,23 @@ def fill(db: Database) -> None:
         jobs.finished(connection, jobs.started(connection, "minute", T, T + 1), T + 2, "出错")
         deletions.record(connection, "messages", T, 5, T + 1)
         meta.put(connection, "k", "值")
+        entry = incidents.put(connection, INCIDENT, T + 51)
+        said = incidents.Decision(T + 60, "user:wang", "断网")
+        incidents.decide(connection, entry._replace(confirmed=said, blind_id=1))
     _fill_people(db)
+
+
+def _check_incidents(db: Database) -> None:
+    with db.read() as connection:
+        (entry,) = incidents.listing(connection)
+        assert entry[1:] == (
+            INCIDENT,
+            T + 51,
+            incidents.Decision(T + 60, "user:wang", "断网"),
+            None,
+            None,
+            1,
+        )
 
 
 def _fill_people(db: Database) -> None:
@@ -147,6 +166,8 @@ def check(db: Database, revision: str) -> None:
     """Assert that what `revision` could hold of the sample is there, whole."""
     if revision >= "0002":
         _check_people(db)
+    if revision >= "0003":
+        _check_incidents(db)
     with db.read() as connection:
         assert registry.communities(connection) == COMMUNITIES
         assert registry.kinds(connection) == KINDS
