@@ -19,7 +19,7 @@ from api.auth.guard import routes as guarded_routes
 from api.auth.identity import COOKIE, SECURE_COOKIE, Identity
 from api.context import Context
 from api.headers import SecurityHeaders
-from api.limiting import Answer, Limiting
+from api.limiting import Limiting
 from api.limits import Limits
 from api.live import Hub
 from api.metrics import Measuring, Metrics
@@ -81,11 +81,10 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     limits = Limits(context.settings.rate_limit)
     app.state.identity = Identity(context, limits)
     metrics = Metrics(context, present, hub)
-    problems.install(app)
+    page = _refusals(context) if pages else None
+    problems.install(app, page)
     # The last one added is the first to see a request.
-    app.add_middleware(
-        Limiting, identity=app.state.identity, limits=limits, page=_refusals(context) if pages else None
-    )
+    app.add_middleware(Limiting, identity=app.state.identity, limits=limits, page=page)
     app.add_middleware(SecurityHeaders, identity=app.state.identity)
     app.add_middleware(Measuring, metrics=metrics)
     routers = [
@@ -127,7 +126,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     return app
 
 
-def _refusals(context: Context) -> Answer:
+def _refusals(context: Context) -> problems.Page:
     from api.pages import refusals  # noqa: PLC0415 - its templates are read when it is imported
 
     return refusals(context)

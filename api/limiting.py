@@ -1,28 +1,24 @@
 """What a request is refused for before anybody looks at it: too many, too large, a token in its address."""
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
-from fastapi import Request, Response
+from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import problem_kinds as kinds
 from api.auth.identity import Identity
 from api.limits import Limits
-from api.problems import Problem, respond
+from api.problems import Page, Problem, respond
 
 MOST_BODY_BYTES = 262_144
 
 _IN_ADDRESS = frozenset({"token", "access_token", "api_key", "apikey"})
 
-Answer = Callable[[Request, Problem], Awaitable[Response | None]]
-"""A page in the place of problem details, None for a request that is not a person's."""
-
 
 class Limiting:
     """ASGI middleware that refuses by `Limits`, by size, and for a token in the address."""
 
-    def __init__(self, app: ASGIApp, identity: Identity, limits: Limits, page: Answer | None = None) -> None:
+    def __init__(self, app: ASGIApp, identity: Identity, limits: Limits, page: Page | None = None) -> None:
         self._app = app
         self._identity = identity
         self._limits = limits

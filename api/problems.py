@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details: the one module that turns errors into HTTP answers."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -62,6 +62,10 @@ class Problem(PulseError):
         self.headers = dict(headers or {})
 
 
+Page = Callable[[Request, Problem], Awaitable[Response | None]]
+"""A page in the place of problem details, None for a request that is not a person's."""
+
+
 class Checks:
     """Collects the faults of a request, so that all are told at once."""
 
@@ -103,8 +107,15 @@ def respond(request: Request, problem: Problem) -> Response:
     return Response(msgspec.json.encode(body), problem.kind.status, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem."""
+def install(app: FastAPI, page: Page | None = None) -> None:
+    """Answer every error of `app` with a problem; people who ask for a page that is not there get `page`."""
+
+    async def _of_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+        problem = _of_status(error)
+        answer = await page(request, problem) if page is not None else None
+        return respond(request, problem) if answer is None else answer
+
     for error, handler in (
         (Problem, _of_problem),
         (RequestValidationError, _of_validation),
@@ -153,17 +164,16 @@ def _fault(found: Mapping[str, Any]) -> Fault:
             return Fault(parameter, "unusable", given, {"reason": str(found["msg"])})
 
 
-async def _of_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+def _of_status(error: HTTPException) -> Problem:
     headers = error.headers
     match error.status_code:
         case 404:
-            return respond(request, Problem(kinds.UNKNOWN_PATH, headers=headers))
+            return Problem(kinds.UNKNOWN_PATH, headers=headers)
         case 405:
-            return respond(request, Problem(kinds.METHOD_NOT_ALLOWED, headers=headers))
+            return Problem(kinds.METHOD_NOT_ALLOWED, headers=headers)
         case status:
             kind = kinds.BAD_REQUEST._replace(status=status)
-            return respond(request, Problem(kind, detail=str(error.detail), headers=headers))
+            return Problem(kind, detail=str(error.detail), headers=headers)
 
 
 async def _of_pulse(request: Request, error: Exception) -> Response:

@@ -81,14 +81,20 @@ def _options(
     del version
 
 
-HttpPort = Annotated[int | None, typer.Option("--port", help="网页与接口的端口 / Port of pages and API.")]
+HttpPort = Annotated[
+    int | None, typer.Option("--port", min=1, max=65535, help="网页与接口的端口 / Port of pages and API.")
+]
 
 
 @app.command()
 def demo(
     data_dir: Annotated[Path, typer.Option(help="数据目录 / Data folder.")] = Path("demo-data"),
-    port: Annotated[int, typer.Option(help="网页与接口的端口 / Port of pages and API.")] = 8000,
-    mqtt_port: Annotated[int, typer.Option(help="MQTT 端口 / Port of MQTT.")] = 1883,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="网页与接口的端口 / Port of pages and API; 0: any free one.")
+    ] = 8000,
+    mqtt_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="MQTT 端口 / Port of MQTT; 0: any free one.")
+    ] = 1883,
     devices: Annotated[int, typer.Option(min=7, help="设备数量 / Number of devices.")] = 826,
     seed: Annotated[int, typer.Option(help="随机种子 / Random seed.")] = 2020,
     history: Annotated[bool, typer.Option(help="七天历史 / Seven days of history.")] = True,

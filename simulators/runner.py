@@ -234,7 +234,8 @@ class _Loop:
         self._selector.register(sock, selectors.EVENT_READ, device)
 
     def closing(self, sock: Any) -> None:
-        if sock in self._selector.get_map():
+        # A client that outlives the run closes its socket when it is collected; the selector has no map then.
+        if sock in (self._selector.get_map() or ()):
             self._selector.unregister(sock)
 
     def lost(self, device: DeviceClient, refusal: str) -> None:

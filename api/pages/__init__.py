@@ -8,12 +8,11 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.context import Context
-from api.limiting import Answer
 from api.pages import account, audit_page, codes, entrance, people, silences
 from api.pages.refusals import in_words, is_for_people
 from api.pages.render import Renderer
 from api.pages.router import router
-from api.problems import Problem
+from api.problems import Page, Problem
 
 __all__ = ["refusals", "routers"]
 
@@ -30,12 +29,12 @@ def routers(context: Context) -> list[APIRouter]:
     ]
 
 
-def refusals(context: Context) -> Answer:
-    """Refusals from before any route, as pages for people."""
+def refusals(context: Context) -> Page:
+    """Refusals from outside every page's route, as pages for people; below /api/ people read problems too."""
     renderer = Renderer(context.settings)
 
     async def page(request: Request, problem: Problem) -> Response | None:
-        if not is_for_people(request):
+        if not is_for_people(request) or request.url.path.startswith("/api/"):
             return None
         return await run_in_threadpool(in_words, renderer, request, problem)
 

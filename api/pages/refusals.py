@@ -80,7 +80,7 @@ def in_words(renderer: Renderer, request: Request, error: Exception) -> Response
         request,
         "refused.html",
         status=problem.kind.status,
-        at=_from(request),
+        at="/" if problem.kind is kinds.UNKNOWN_PATH else _from(request),
         title=problem.kind.title.said(language),
         remedy=problem.kind.remedy.said(language),
         wait_s=problem.headers.get("Retry-After"),

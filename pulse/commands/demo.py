@@ -59,9 +59,15 @@ def run(choices: Choices) -> None:
     """Run the demo until told to stop. Raises `PulseError` with what to do where it cannot start."""
     began = time.monotonic()
     stop = stop_on_signals()
-    settings = _settings(choices)
     _say("正在准备演示… / Preparing the demo…")
-    with _only_one(settings.data_dir), opened(settings) as parts:
+    with _only_one(choices.data_dir):
+        _run(choices, stop, began)
+    _say("演示已结束 / The demo has ended.")
+
+
+def _run(choices: Choices, stop: threading.Event, began: float) -> None:
+    settings = _settings(choices)
+    with opened(settings) as parts:
         accounts = Accounts(settings.data_dir)
         made = _prepare(parts, choices)
         with (
@@ -88,7 +94,6 @@ def run(choices: Choices) -> None:
                 ready=banner,
             )
             backfill.join(1.0)
-    _say("演示已结束 / The demo has ended.")
 
 
 def _settings(choices: Choices) -> Settings:

@@ -4,6 +4,7 @@ Times stay exact here (int or Decimal); `replay_file` brings them to one integer
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -43,6 +44,20 @@ class _Constant(str):
     __slots__ = ()
 
 
+class _Twice(_Constant):
+    """In the place of a member that an object gives more than once, kept likewise."""
+
+    __slots__ = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        times = Counter(name for name, _ in pairs)
+        value.update((name, _Twice(f"given {n} times")) for name, n in times.items() if n > 1)
+    return value
+
+
 def _whole(text: str) -> int | _Constant:
     return int(text) if len(text) <= _EXPONENT_LIMIT else _Constant(f"a number of {len(text)} digits")
 
@@ -70,7 +85,13 @@ def is_in_range(number: Decimal) -> bool:
 def parse(raw: bytes) -> Any:
     """The JSON value of `raw`, numbers exact. Raises `BadInput` for what is not JSON."""
     try:
-        return json.loads(raw, parse_float=_fraction, parse_int=_whole, parse_constant=_Constant)
+        return json.loads(
+            raw,
+            parse_float=_fraction,
+            parse_int=_whole,
+            parse_constant=_Constant,
+            object_pairs_hook=_object,
+        )
     except RecursionError:
         raise BadInput("is nested too deeply") from None
     except UnicodeDecodeError as error:
@@ -90,14 +111,17 @@ def member(parent: dict[str, Any], place: str, name: str, check: "Check", defaul
 
 
 def an_object(value: Any, place: str, allowed: Collection[str]) -> dict[str, Any]:
-    """An object with none but the allowed members."""
+    """An object with none but the allowed members, each given once."""
     if not isinstance(value, dict):
         raise BadInput(f"must be an object, not {shown(value)}", where=place or "the file")
-    for name in value:
-        if name not in allowed:
-            shown_name = json.dumps(name, ensure_ascii=not name.isprintable())[1:-1][:_NAME_SHOWN]
-            here = f"{place}.{shown_name}" if place else shown_name
-            raise BadInput(f"is not a known member; known here: {', '.join(sorted(allowed))}", where=here)
+    for name, content in value.items():
+        if name in allowed and not isinstance(content, _Twice):
+            continue
+        shown_name = json.dumps(name, ensure_ascii=not name.isprintable())[1:-1][:_NAME_SHOWN]
+        here = f"{place}.{shown_name}" if place else shown_name
+        if isinstance(content, _Twice):
+            raise BadInput(f"is {content}: which one counts cannot be told; leave one", where=here)
+        raise BadInput(f"is not a known member; known here: {', '.join(sorted(allowed))}", where=here)
     return value
 
 

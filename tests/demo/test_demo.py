@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def test_ports_that_are_taken_are_replaced_and_printed(tmp_path: Path) -> None:
                 assert answer.status == 200
 
 
+@pytest.mark.parametrize("option", ["--port", "--mqtt-port"])
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_a_port_that_cannot_be_is_refused_in_words(tmp_path: Path, option: str, port: str) -> None:
+    done = _pulse("demo", "--data-dir", str(tmp_path), option, port)
+    assert done.returncode == 2
+    assert option in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_folder_keeps_its_fleet_and_serves_one_demo_at_a_time(tmp_path: Path) -> None:
     choices = ("--devices", "7", "--time-scale", "20", "--no-history")
     with demo(tmp_path, *choices):
@@ -99,6 +109,31 @@ def test_simulated_devices_sign_in_and_nobody_else_comes_in(tmp_path: Path) -> N
         port = int(running.mqtt.rpartition(":")[2])
         assert Client(port, "stranger").refused
         running.wait_for(RATE, lambda rate: rate["running"] > 0, CERTAIN_WITHIN_S)
+
+
+def test_what_a_killed_demo_leaves_behind_ends_without_a_word(tmp_path: Path) -> None:
+    """kill -9 takes the demo alone; its broker and its devices are processes of their own."""
+    with demo(tmp_path, "--devices", "7", "--time-scale", "20", "--no-history") as running:
+        running.wait_for(RATE, lambda rate: rate["running"] > 0, CERTAIN_WITHIN_S)
+        tasks = Path(f"/proc/{running.process.pid}/task")
+        left = [pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+        assert len(left) >= 1
+        printed = running.output()
+        running.process.kill()
+        running.process.wait()
+        ended_by = time.monotonic() + 15
+        while any(_is_running(pid) for pid in left):
+            assert time.monotonic() < ended_by, "still there"
+            time.sleep(0.1)
+        assert "Traceback" not in running.output().removeprefix(printed)
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def _pulse(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -72,6 +72,22 @@ def test_no_python_at_all(machine: Path, target: str) -> None:
     assert "Python 3.11 or newer is needed: install one" in _said(_make(machine, target))
 
 
+def test_a_python_that_is_named_and_not_there(machine: Path) -> None:
+    _python(machine, "python3", f'exec "{sys.executable}" "$@"')
+    assert "PYTHON=python3.99 is not there" in _said(_make(machine, PYTHON="python3.99"))
+
+
+def test_a_python_that_is_named_takes_the_place_of_the_one_before(machine: Path) -> None:
+    """With everything installed: the folder's Python is another one than that which is named."""
+    _python(machine, "python3", f'exec "{sys.executable}" "$@"')
+    _python(machine, "other", 'case "$2" in *ensurepip*) echo 3.12;; *) echo "3.12 (other)"; exit 9;; esac')
+    (machine / ".venv" / "bin").mkdir(parents=True)
+    (machine / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    done = _make(machine, PYTHON="other")
+    assert "making .venv with" in done.stderr
+    assert "/other (Python 3.12)" in done.stderr
+
+
 def test_a_python_that_is_too_old(machine: Path) -> None:
     _python(machine, "python3", 'case "$2" in *ensurepip*) echo old >&2; exit 1;; *) echo 3.9;; esac')
     assert "Python 3.11 or newer is needed (python3 is 3.9)" in _said(_make(machine))

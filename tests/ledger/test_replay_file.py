@@ -274,6 +274,24 @@ def test_what_is_no_object_or_array_is_refused_where_one_belongs(path: Path_, ra
     assert str(refused.value.where).startswith(shown(path))
 
 
+# Members that are given twice: JSON readers disagree about which one counts.
+
+
+@pytest.mark.parametrize("path", [p for p in PLACES if p and isinstance(p[-1], str)], ids=shown)
+def test_a_member_that_is_given_twice_is_named_by_its_place(path: Path_, refused: Refusal) -> None:
+    value = json.dumps(at(path))
+    twice = f"{value}, {json.dumps(path[-1])}: {value}"
+    assert refused(with_raw(path, twice)).startswith(f"{shown(path)}: is given 2 times")
+
+
+def test_a_member_given_twice_in_one_message_and_never_in_another_is_found(refused: Refusal) -> None:
+    messages = [
+        '{"device": "d1", "kind": "beat", "observed_at": 1, "queued": true, "queued": false}',
+        '{"device": "d1", "kind": "beat", "observed_at": 2}',
+    ]
+    assert refused(with_raw(("messages",), f"[{', '.join(messages)}]")).startswith("messages[0].queued: ")
+
+
 # Times that contradict each other, names that lead nowhere.
 
 

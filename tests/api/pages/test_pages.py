@@ -103,6 +103,30 @@ def test_a_device_page_links_only_to_registered_devices(pages: TestClient) -> No
     assert pages.get("/devices/none").status_code == 404
 
 
+PERSON, PROGRAM = {"Accept": "text/html"}, {"Accept": "*/*"}
+
+
+def test_an_address_that_is_not_there_is_a_page_for_people_and_a_problem_for_programs(
+    pages: TestClient,
+) -> None:
+    page = pages.get("/nope?lang=en", headers=PERSON)
+    assert page.status_code == 404
+    assert "There is nothing at this address" in page.text
+    assert '<a href="/">' in page.text
+    for path, headers in (("/nope", PROGRAM), ("/api/v1/nope", PERSON)):
+        answer = pages.get(path, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_the_silent_show_when_they_were_last_heard(pages: TestClient) -> None:
+    """cam-5 beat at 180 s, lock-4 said goodbye at 300 s, which is when it is offline from."""
+    rows = re.findall(r"<li class=\"device .*?</li>", pages.get("/devices?lang=en").text, re.DOTALL)
+    row = {id_: next(row for row in rows if f'id="d-{id_}"' in row) for id_ in ("cam-1", "cam-5", "lock-4")}
+    assert re.search(r'last heard\s+<time datetime="2026-11-23T00:03:00Z"', row["cam-5"])
+    assert "last heard" not in row["cam-1"]
+    assert "last heard" not in row["lock-4"]
+
+
 def test_an_unreachable_database_is_said_in_words(site: Site, tmp_path: Path) -> None:
     gone = Database(f"sqlite:///{tmp_path / 'no-such-folder' / 'pulse.db'}")
     context = replace(site.context, db=gone, rate=OnlineRate(gone, site.clock))
