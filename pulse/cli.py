@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pulse import __version__, cli_access, cli_coverage
+from pulse import __version__, cli_access, cli_coverage, logs
 from pulse.errors import BadInput, PulseError
 from pulse.options import DataDir
 from pulse.settings import Settings, load
@@ -47,6 +47,8 @@ app.add_typer(certificates_app, name="certificates")
 
 def main() -> None:
     """Run the command line; what people did wrong ends with one clear line and exit status 2."""
+    # Before any command: standard output is for what was asked for, which programs read.
+    logs.configure("WARNING")
     try:
         app()
     except BadInput as error:

@@ -1,5 +1,7 @@
 """The broker of `pulse serve` and its files: who comes in, who is put out, what a crash leaves to mend."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -230,6 +232,35 @@ def test_a_signal_by_pid_file_reloads_a_mosquitto_of_ones_own(parts: Parts, tmp_
             assert publish(parts.db, settings) is Outcome.RELOADED
             assert until(lambda: Client(running.port, "x", user="cam-1", password=known["cam-1"]).connected)
             assert not stays.lost
+
+
+def test_what_a_command_prints_is_the_password_alone_when_the_broker_was_told(
+    parts: Parts, tmp_path: Path
+) -> None:
+    """Programs read it: a line of the log among it would be taken for a part of the password."""
+    issue(parts, "cam-1")
+    folder = tmp_path / "mosquitto"
+    folder.mkdir(0o700)
+    write(parts.db, BrokerFiles(folder), {"_collector": passwords.hashed("secret")})
+    conf = f"password_file {folder}/passwords\nacl_file {folder}/acl"
+    with servers.mosquitto(folder, conf) as running:
+        done = subprocess.run(
+            [sys.executable, "-m", "pulse", "device", "credentials", "rotate", "cam-1"],
+            env={
+                **os.environ,
+                "PULSE_DATA_DIR": str(parts.settings.data_dir),
+                "PULSE_BROKER_DIR": str(folder),
+                "PULSE_BROKER_PID": str(running.process.pid),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert "are in force" in done.stderr
+        assert re.fullmatch(r"cam-1:[\w-]{43}\n", done.stdout)
+        password = done.stdout.strip().partition(":")[2]
+        assert until(lambda: Client(running.port, "x", user="cam-1", password=password).connected)
 
 
 def test_a_folder_of_another_broker_is_not_for_our_own(parts: Parts, tmp_path: Path) -> None:
