@@ -134,6 +134,29 @@ def properties(seconds: int) -> bytes:
     return packed
 
 
+ODD = {
+    # PUBREL of QoS 2, PUBACK, then what ends a connection: the broker's goodbye, and what it may never send.
+    V5: [
+        b"\x62\x02\0\7",
+        b"\x40\x02\0\1",
+        b"\xe0\0",
+        b"\xe0\1\x8b",
+        b"\xe0\2\x8b\0",
+        b"\xf0\0",
+        b"\x80\0",
+        b"\x36\0",
+    ],
+    V311: [b"\x62\x02\0\7", b"\x40\x02\0\1", b"\xe0\0", b"\x82\0", b"\x36\0"],
+}
+MALFORMED = [
+    b"\x02\x7f\0",  # an identifier that does not exist
+    b"\x05\x02\0\0",  # a length beyond what follows, most times
+    b"\x80\x80\x80\x80\1",  # a length that never ends
+    b"\x0a\x02\0\0\0\1\x02\0\0\0\2",  # one that may be there once only
+    b"\x03\x23\0\0",  # a topic alias, which we never allowed
+]
+
+
 @st.composite
 def packets(draw: st.DrawFn, protocol: MQTTProtocolVersion) -> bytes:
     what = draw(st.integers(0, 9))
@@ -141,7 +164,9 @@ def packets(draw: st.DrawFn, protocol: MQTTProtocolVersion) -> bytes:
         return PINGRESP
     if what == 1:
         return suback(draw(st.integers(1, 65_535)), protocol)
-    qos = draw(st.sampled_from([0, 1, 1, 1]))
+    if what == 2:
+        return draw(st.sampled_from(ODD[protocol]))
+    qos = draw(st.sampled_from([0, 1, 1, 1, 2]))
     return publish(
         draw(st.binary(min_size=1, max_size=40) | st.sampled_from([b"community/a/b/c/heartbeat", b"\xff"])),
         draw(st.binary(max_size=300) | st.binary(min_size=16_000, max_size=17_000)),
@@ -149,7 +174,7 @@ def packets(draw: st.DrawFn, protocol: MQTTProtocolVersion) -> bytes:
         qos=qos,
         mid=draw(st.integers(1, 65_535)),
         flags=draw(st.sampled_from([0, 0, 0, RETAIN, DUP])) if qos else draw(st.sampled_from([0, RETAIN])),
-        properties=draw(st.sampled_from([b"\0", b"\0", properties(5), properties(6)])),
+        properties=draw(st.sampled_from([b"\0", b"\0", properties(5), properties(6), *MALFORMED])),
     )
 
 
