@@ -29,6 +29,38 @@ def test_fault_07_a_torn_spool_gives_what_is_whole_and_the_loss_counts_as_blind(
         assert list(file.parent.glob("spool.db.damaged-*"))
 
 
+def test_fault_07_a_spool_that_lost_its_newest_batches_is_told_and_the_ledger_goes_on_from_the_database(
+    station: Station,
+) -> None:
+    """A disk that forgot what it had written, or an old copy put back: the file is whole, and too old."""
+    file = station.settings.data_dir / "spool.db"
+    with collecting(station, PULSE_BATCH_MAX_DELAY_MS="0") as collector, field(station.url) as devices:
+        eventually(station.listening, "listening", 30)
+        devices.beat("cam-1", timed(station, 1))
+        eventually(lambda: station.has_taken("cam-1", 1), "the first")
+        assert collector.end() == 0
+    copy = {part: part.read_bytes() for part in file.parent.glob("spool.db*")}
+    with collecting(station, PULSE_BATCH_MAX_DELAY_MS="0") as collector, field(station.url) as devices:
+        eventually(station.listening, "listening again", 30)
+        for seq in range(2, 21):
+            devices.beat("cam-1", timed(station, seq))
+        eventually(lambda: station.has_taken("cam-1", 20), "all of them")
+        assert collector.end() == 0
+    for part in file.parent.glob("spool.db*"):
+        part.unlink()
+    for part, body in copy.items():
+        part.write_bytes(body)
+    before = station.runs("cam-1")
+    with collecting(station) as collector, field(station.url) as devices:
+        eventually(station.listening, "listening a third time", 30)
+        assert "spool_lost_batches" in collector.said()
+        devices.beat("cam-1", timed(station, 21))
+        eventually(lambda: station.has_taken("cam-1", 21), "going on")
+        assert seqs(station, "cam-1") == list(range(1, 22))
+        assert station.state("cam-1") == "online"
+        assert station.runs("cam-1")[: len(before) - 1] == before[:-1]
+
+
 def test_fault_09_asked_to_end_it_keeps_everything_and_ends_with_status_0(station: Station) -> None:
     with field(station.url) as devices:
         with collecting(station) as collector:
