@@ -34,6 +34,7 @@ from api.routes import (
     device,
     devices,
     events,
+    explain,
     health,
     indicators,
     reference,
@@ -89,6 +90,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     app.add_middleware(Measuring, metrics=metrics)
     routers = [
         indicators.router(context),
+        explain.router(context),
         devices.router(context, present),
         device.router(context),
         statistics.router(context, present),

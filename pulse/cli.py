@@ -269,6 +269,32 @@ def statistics(
         typer.echo(line)
 
 
+@app.command()
+def explain(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="开始，默认一天前 / Beginning, a day ago by default.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="结束，默认现在 / End, now by default.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="“现在所知”的时间 / The time of what is known; now by default.")
+    ] = None,
+    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="最多列出的设备 / Most devices to list.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """公布值与现在所知为何不同，逐台、逐个原因 / Why what was published differs from what is known now.
+
+    Device by device, each with its reason: late data, coverage corrected, maintenance recorded, registry
+    corrected. The reasons add up to the difference.
+    """
+    from pulse.commands import explain as command
+
+    asked = command.Asked(from_, to, known_at, community, limit)
+    for line in command.shown(_settings(data_dir=data_dir), asked, as_json=as_json):
+        typer.echo(line)
+
+
 _What = Annotated[str, typer.Option("--what", help="devices、communities、kinds 或 planned / Which table.")]
 
 

@@ -92,9 +92,32 @@ def summed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The compact figures of several communities together."""
     total = Figures()
     for part in parts:
-        running, _ = part["raw"]
-        total.add(Figures(_amounts(part["states"]), running, part["unknown_raw"]))
+        total.add(of_compact(part))
     return compact(total)
+
+
+def of_compact(part: Mapping[str, Any]) -> Figures:
+    """The figures that `compact` kept."""
+    running, _ = part["raw"]
+    return Figures(_amounts(part["states"]), running, part["unknown_raw"])
+
+
+def change(figures: Figures, unit: int) -> dict[str, Any]:
+    """A difference of figures: as `described`, without shares; amounts may be negative."""
+
+    def number(amount: int) -> int | float:
+        return amount // unit if amount % unit == 0 else amount / unit
+
+    return {
+        "running": number(figures.online_raw),
+        "total": number(figures.in_service),
+        "unknown": number(figures.unknown_raw),
+        "states": {state.slug: number(figures.of(state)) for state in State},
+        "adjusted": {
+            "numerator": number(figures.of(State.ONLINE)),
+            "denominator": number(figures.judged),
+        },
+    }
 
 
 def figures_of(said: Mapping[str, Any]) -> Figures:

@@ -68,6 +68,7 @@ _ONE = {"name": "nobody-of-this-name", "session_id": "999", "token_id": "999", "
 TABLE = {
     ("GET", "/api/v1/indicators/online-rate"): Row("indicators:read"),
     ("GET", "/api/v1/indicators/online-rate/history"): Row("indicators:read"),
+    ("GET", "/api/v1/indicators/online-rate/explanation"): Row("devices:read"),
     ("GET", "/api/v1/devices"): Row("devices:read"),
     ("GET", "/api/v1/devices/{id}"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
     ("GET", "/api/v1/devices/{id}/intervals"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),

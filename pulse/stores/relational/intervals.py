@@ -55,6 +55,19 @@ def ever(connection: Connection, device: str, from_us: int) -> list[Run]:
     return [_run(row) for row in rows]
 
 
+def all_ever(connection: Connection, from_us: int, to_us: int) -> dict[str, list[Run]]:
+    """Every run that overlaps `[from_us, to_us)`, superseded ones too, by device, in order of start."""
+    found: dict[str, list[Run]] = {}
+    rows = connection.execute(
+        select(table)
+        .where(table.c.start_us < to_us, or_(table.c.end_us.is_(None), table.c.end_us > from_us))
+        .order_by(table.c.device, table.c.start_us, table.c.recorded_us)
+    )
+    for row in rows:
+        found.setdefault(row[0], []).append(_run(row))
+    return found
+
+
 def runs(
     connection: Connection, from_us: int, to_us: int, known_us: int, devices: Sequence[str] | None = None
 ) -> dict[str, list[Run]]:
