@@ -28,8 +28,11 @@ _RATE: dict[str, Any] = {
     },
 }
 
+_GUARDED: dict[str, Any] = {**_RATE, "planned": 826, "late": {"running": 2, "percent": "0.2"}}
+
 ONLINE_RATE: dict[str, Any] = {
-    **_RATE,
+    **_GUARDED,
+    "timeouts": [{"timeout_s": 90.0, "devices": 420}, {"timeout_s": 180.0, "devices": 406}],
     "unit": "devices",
     "score": {
         "points": 2.0,
@@ -42,8 +45,8 @@ ONLINE_RATE: dict[str, Any] = {
     "at": "2026-11-23T08:00:00Z",
     "known_at": "2026-11-23T08:00:00.350Z",
     "calculated_at": "2026-11-23T08:00:00.350Z",
-    "by_community": {"xinjinglou": _RATE},
-    "by_kind": {"camera": _RATE},
+    "by_community": {"xinjinglou": _GUARDED},
+    "by_kind": {"camera": _GUARDED},
 }
 
 HISTORY: dict[str, Any] = {

@@ -76,7 +76,30 @@ class Score(_Answer):
     assumption: bool
 
 
-class OnlineRateAnswer(Rate):
+class Late(BaseModel):
+    """晚于该时刻加超时才得知的在线 / online time known only more than a timeout afterwards."""
+
+    running: float = Field(description="其数量，含在 running 中 / how much of `running` it is")
+    percent: str | None = Field(description="占 running 的百分数 / percent of `running`")
+
+
+class GuardedRate(Rate):
+    """在线率，及防止虚高的依据 / the rate with what keeps it from being improved on paper."""
+
+    planned: int | None = Field(
+        description="计划数量，未登记时为 null / planned quantity, null where none is registered"
+    )
+    late: Late
+
+
+class TimeoutItem(BaseModel):
+    """一个超时及采用它的在用设备数 / a timeout, and the devices in service that have it."""
+
+    timeout_s: float
+    devices: int
+
+
+class OnlineRateAnswer(GuardedRate):
     """全部设备，并按小区和设备类别列出 / all devices, and by community and kind."""
 
     unit: Literal["devices", "device_seconds"] = Field(description="数量的单位 / what the amounts count")
@@ -86,8 +109,11 @@ class OnlineRateAnswer(Rate):
     to: str | None = Field(None, description="时段的结束 / end of the period")
     known_at: str = Field(description="按何时所知 / by what was known when")
     calculated_at: str = Field(description="计算的时间 / when it was worked out")
-    by_community: dict[str, Rate] = Field(description="按小区 / by community")
-    by_kind: dict[str, Rate] = Field(description="按设备类别 / by kind")
+    timeouts: list[TimeoutItem] = Field(
+        description="该时刻（时段为其末尾）各超时及设备数 / timeouts in force then, at the end of a period"
+    )
+    by_community: dict[str, GuardedRate] = Field(description="按小区 / by community")
+    by_kind: dict[str, GuardedRate] = Field(description="按设备类别 / by kind")
 
 
 class HistoryPoint(BaseModel):

@@ -270,6 +270,29 @@ def statistics(
 
 
 @app.command()
+def rate(
+    at: Annotated[str | None, typer.Option(help="时刻，默认现在 / A moment, now by default.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="时段开始 / Beginning of a period.")] = None,
+    to: Annotated[str | None, typer.Option(help="时段结束 / End of a period.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="按当时所知 / By what was known then; now by default.")
+    ] = None,
+    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """在线率：现在、任一时刻或时段，按任何时候所知 / The online rate at any moment, as known at any time.
+
+    With every state, the planned quantity, the timeouts in force, and how much became known too late.
+    """
+    from pulse.commands import rate as command
+
+    asked = command.Asked(at, from_, to, known_at, community)
+    for line in command.shown(_settings(data_dir=data_dir), asked, as_json=as_json):
+        typer.echo(line)
+
+
+@app.command()
 def explain(
     from_: Annotated[
         str | None, typer.Option("--from", help="开始，默认一天前 / Beginning, a day ago by default.")

@@ -70,6 +70,8 @@ class Board(NamedTuple):
     whole: Figures
     adjusted: Mapping[str, Any]
     score: Mapping[str, Any]
+    planned: int | None
+    late: Mapping[str, Any]
     communities: list[Part]
     kinds: list[Part]
     down: list[Listed]
@@ -124,6 +126,8 @@ def board(context: Context, as_of: AsOf, statuses: Sequence[DeviceStatus], withi
         whole=figures(rate),
         adjusted=rate["adjusted"],
         score=rate["score"],
+        planned=rate["planned"],
+        late=rate["late"],
         communities=_parts(rate["by_community"], names.communities),
         kinds=_parts(rate["by_kind"], names.kinds),
         down=down,

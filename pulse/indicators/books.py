@@ -89,6 +89,11 @@ class Library:
         self.moment(known_us)
         return known_us
 
+    def planned(self) -> dict[tuple[str, str], int]:
+        """The planned quantities by community and kind."""
+        with self._db.read() as connection:
+            return registry.planned(connection)
+
     def open(self, from_us: int, to_us: int, known_us: int, devices: Sequence[str] | None = None) -> Opened:
         """The books known at `known_us` with the runs that touch `[from_us, to_us)`."""
         with self._db.read() as connection:

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from pulse.clock import SECOND_US, Clock, to_iso
 from pulse.errors import BadInput, NotFound
+from pulse.indicators import safeguards
 from pulse.indicators.books import AsOf, Library, Opened
 from pulse.indicators.present import compact, described, scored
+from pulse.indicators.safeguards import Safeguards
 from pulse.indicators.within import Kept, Within, covers
 from pulse.ledger.answer import Stretch, timeline
 from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run, State
@@ -87,7 +89,7 @@ class OnlineRate:
                 kept = self._now.get(within)
                 if kept is not None and kept[0] == at:
                     return kept[1]
-        answer = self._answer(self.figures(at, None, known, within), at, None, known)
+        answer = self._answered(Query(at, None, known), within)
         if is_now:
             with self._lock:
                 self._now.put(within, (at, answer))
@@ -103,25 +105,24 @@ class OnlineRate:
         check_period(from_us, to_us)
         _, as_of = self._library.moment(to_us)
         known = self._knowledge(to_us, known_us, as_of)
-        return self._answer(self.figures(from_us, to_us, known, within), from_us, to_us, known)
+        return self._answered(Query(from_us, to_us, known), within)
 
     def figures(self, start_us: int, end_us: int | None, known_us: int, within: Within = None) -> Whole:
         """Exact figures: devices at an instant (`end_us` None), device-microseconds over a period.
 
         Only devices of the communities `within` are in them.
         """
-        to_us = start_us + 1 if end_us is None else end_us
-        opened = self._library.open(start_us, to_us, known_us)
         query = Query(start_us, end_us, known_us)
-        whole = Whole(Figures(), {}, {})
-        for device in opened.books.devices:
-            if not covers(within, device.community):
-                continue
-            own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
-            whole.all.add(own)
-            whole.by_community.setdefault(device.community, Figures()).add(own)
-            whole.by_kind.setdefault(device.kind, Figures()).add(own)
-        return whole
+        return _figures(self._opened(query), query, within)
+
+    def _opened(self, query: Query) -> Opened:
+        to_us = query.start + 1 if query.end is None else query.end
+        return self._library.open(query.start, to_us, query.known_at)
+
+    def _answered(self, query: Query, within: Within) -> dict[str, Any]:
+        opened = self._opened(query)
+        guards = safeguards.gathered(opened, query, self._library.planned(), within)
+        return self._answer(_figures(opened, query, within), guards, query)
 
     def publishable(self, at_us: int, known_us: int) -> dict[str, Any]:
         """The figures of a moment in the compact form that published values keep."""
@@ -217,19 +218,38 @@ class OnlineRate:
     def _knowledge(self, at: int, known_us: int | None, as_of: AsOf) -> int:
         return self._library.knowledge(at, known_us, as_of)
 
-    def _answer(self, whole: Whole, start: int, end: int | None, known: int) -> dict[str, Any]:
+    def _answer(self, whole: Whole, guards: Safeguards, query: Query) -> dict[str, Any]:
+        start, end = query.start, query.end
         unit = 1 if end is None else SECOND_US
+
+        def part(figures: Figures, community: str = "", kind: str = "") -> dict[str, Any]:
+            own = safeguards.described(guards, (community, kind), figures.online_raw, unit)
+            return {**described(figures, unit), **own}
+
         when = {"at": to_iso(start)} if end is None else {"from": to_iso(start), "to": to_iso(end)}
         return {
-            **described(whole.all, unit),
+            **part(whole.all),
+            "timeouts": safeguards.timeouts(guards),
             "unit": "devices" if end is None else "device_seconds",
             "score": scored(whole.all),
             **when,
-            "known_at": to_iso(known),
+            "known_at": to_iso(query.known_at),
             "calculated_at": to_iso(self._clock.now_us()),
-            "by_community": {name: described(f, unit) for name, f in sorted(whole.by_community.items())},
-            "by_kind": {name: described(f, unit) for name, f in sorted(whole.by_kind.items())},
+            "by_community": {name: part(f, community=name) for name, f in sorted(whole.by_community.items())},
+            "by_kind": {name: part(f, kind=name) for name, f in sorted(whole.by_kind.items())},
         }
+
+
+def _figures(opened: Opened, query: Query, within: Within) -> Whole:
+    whole = Whole(Figures(), {}, {})
+    for device in opened.books.devices:
+        if not covers(within, device.community):
+            continue
+        own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
+        whole.all.add(own)
+        whole.by_community.setdefault(device.community, Figures()).add(own)
+        whole.by_kind.setdefault(device.kind, Figures()).add(own)
+    return whole
 
 
 _MOST_RUNS_BACK = 100
