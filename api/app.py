@@ -36,6 +36,7 @@ from api.routes import (
     events,
     health,
     indicators,
+    published,
     reference,
     sessions,
     statistics,
@@ -90,6 +91,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     app.add_middleware(Measuring, metrics=metrics)
     routers = [
         indicators.router(context),
+        published.router(context),
         devices.router(context, present),
         device.router(context),
         statistics.router(context, present),

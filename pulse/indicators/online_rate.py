@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pulse.clock import SECOND_US, Clock, to_iso
 from pulse.errors import BadInput, NotFound
 from pulse.indicators.books import AsOf, Library, Opened
-from pulse.indicators.present import compact, described, scored
+from pulse.indicators.present import described, scored
 from pulse.indicators.within import Kept, Within, covers
 from pulse.ledger.answer import Stretch, timeline
 from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run, State
@@ -112,25 +112,7 @@ class OnlineRate:
         """
         to_us = start_us + 1 if end_us is None else end_us
         opened = self._library.open(start_us, to_us, known_us)
-        query = Query(start_us, end_us, known_us)
-        whole = Whole(Figures(), {}, {})
-        for device in opened.books.devices:
-            if not covers(within, device.community):
-                continue
-            own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
-            whole.all.add(own)
-            whole.by_community.setdefault(device.community, Figures()).add(own)
-            whole.by_kind.setdefault(device.kind, Figures()).add(own)
-        return whole
-
-    def publishable(self, at_us: int, known_us: int) -> dict[str, Any]:
-        """The figures of a moment in the compact form that published values keep."""
-        whole = self.figures(at_us, None, known_us)
-        return {
-            "all": compact(whole.all),
-            "by_community": {name: compact(f) for name, f in sorted(whole.by_community.items())},
-            "by_kind": {name: compact(f) for name, f in sorted(whole.by_kind.items())},
-        }
+        return counted(opened, Query(start_us, end_us, known_us), within)
 
     def devices(
         self, at_us: int | None = None, known_us: int | None = None, within: Within = None
@@ -230,6 +212,19 @@ class OnlineRate:
             "by_community": {name: described(f, unit) for name, f in sorted(whole.by_community.items())},
             "by_kind": {name: described(f, unit) for name, f in sorted(whole.by_kind.items())},
         }
+
+
+def counted(opened: Opened, query: Query, within: Within = None) -> Whole:
+    """The figures of one query from books that are open; only devices of the communities `within`."""
+    whole = Whole(Figures(), {}, {})
+    for device in opened.books.devices:
+        if not covers(within, device.community):
+            continue
+        own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
+        whole.all.add(own)
+        whole.by_community.setdefault(device.community, Figures()).add(own)
+        whole.by_kind.setdefault(device.kind, Figures()).add(own)
+    return whole
 
 
 _MOST_RUNS_BACK = 100
