@@ -37,6 +37,7 @@ from api.routes import (
     explain,
     health,
     indicators,
+    published,
     reference,
     sessions,
     statistics,
@@ -91,6 +92,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     routers = [
         indicators.router(context),
         explain.router(context),
+        published.router(context),
         devices.router(context, present),
         device.router(context),
         statistics.router(context, present),

@@ -58,8 +58,20 @@ HISTORY: dict[str, Any] = {
             "unknown": 0,
             "percent": "98.2",
             "percent_upper": "98.2",
+            "known_at": "2026-11-23T08:00:01.250Z",
+            "sequence": 10421,
+            "inputs_digest": "5d" * 32,
+            "link": "0a" * 32,
         }
     ]
+}
+
+PUBLISHED_VERIFIED: dict[str, Any] = {
+    "values": 10421,
+    "head": "10421:" + "0a" * 32,
+    "broken_at": None,
+    "reason": None,
+    "reason_zh": None,
 }
 
 DEVICE: dict[str, Any] = {

@@ -125,6 +125,20 @@ class HistoryPoint(BaseModel):
     unknown: int = Field(description="状态未知 / in state unknown")
     percent: str | None
     percent_upper: str | None
+    known_at: str = Field(description="按何时所知 / by what was known when")
+    sequence: int = Field(description="在公布值之链中的序号，从 1 起 / place in the chain, from 1")
+    inputs_digest: str = Field(description="输入的摘要（SHA-256）/ digest of what it was worked out from")
+    link: str = Field(description="链接值（SHA-256），含前一条的 / over it and the link before it")
+
+
+class PublishedVerifiedAnswer(BaseModel):
+    """公布值之链的核对结果 / what checking the chain of published values found."""
+
+    values: int
+    head: str = Field(description="序号:链接值，请另处记下 / NUMBER:LINK, to be noted elsewhere")
+    broken_at: int | None
+    reason: str | None
+    reason_zh: str | None
 
 
 class HistoryAnswer(BaseModel):

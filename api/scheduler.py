@@ -14,6 +14,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from api.context import Context
+from api.jobs.follow import follow
 from api.jobs.forward import forward
 from api.jobs.publish import publish
 from api.jobs.retention import retain
@@ -42,8 +43,15 @@ JOBS = (
 )
 
 
-def run(context: Context, stop: threading.Event, work: tuple[Job, ...] = JOBS) -> None:
-    """Do the periodic work until `stop` is set; what is under way then ends first, soon."""
+def run(
+    context: Context,
+    stop: threading.Event,
+    work: tuple[Job, ...] = JOBS,
+    beside: Callable[[Context, threading.Event], None] = follow,
+) -> None:
+    """Do the periodic work until `stop` is set, and `beside` it what goes on all the time; what is under way
+    then ends first, soon.
+    """
     zone = ZoneInfo(context.settings.timezone)
     scheduler = BackgroundScheduler(
         timezone=zone,
@@ -62,10 +70,13 @@ def run(context: Context, stop: threading.Event, work: tuple[Job, ...] = JOBS) -
             perform, job.schedule.trigger(zone), (context, job, stop), id=job.name, name=job.name, **at_once
         )
     scheduler.start()
+    following = threading.Thread(target=beside, args=(context, stop), name="publish", daemon=True)
+    following.start()
     try:
         stop.wait()
     finally:
         scheduler.shutdown(wait=True)
+        following.join()
 
 
 def is_missed(context: Context, job: Job, now_us: int) -> bool:

@@ -17,7 +17,8 @@ MOST_POINTS = 11_000
 def check_size(checks: Checks, period: Period, step_s: int) -> None:
     """Refuse a period and step that give more points than anybody draws."""
     length_s = (period.to_us - period.from_us) // SECOND_US
-    points = length_s // step_s
+    # Without a step every value, of which there is one a second at most.
+    points = length_s // max(step_s, 1)
     if points > MOST_POINTS:
         least_s = -(-length_s // MOST_POINTS // 60) * 60
         checks.refuse(
@@ -64,4 +65,8 @@ def _point(
         "unknown": figures["states"]["unknown"],
         "percent": percent(running, total),
         "percent_upper": percent(running + figures["unknown_raw"], total),
+        "known_at": to_iso(value.known_us),
+        "sequence": value.sequence,
+        "inputs_digest": value.inputs_digest,
+        "link": value.link,
     }

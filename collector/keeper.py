@@ -96,7 +96,10 @@ class Keeper:
         self._waiting: deque[Told] = deque()
         self._postponed = columns_of(())
         self._discovered: dict[str, int] = {}
-        self._changed = True
+        self._told: AllFigures | None = None
+        """The figures that were told last."""
+        self._told_waiting: int | None = None
+        """How many messages wait for the telemetry store, as the database has it."""
         self._flow = Flow()
         self._own_spool = True
         self._noted = False
@@ -359,8 +362,7 @@ class Keeper:
         now_s = self._clock.monotonic_s()
         at_us = self._through_us if told is None else told.through_us
         self._incidents.observe(step.transitions, self._books.fleet, at_us)
-        self._changed = self._changed or bool(step.transitions)
-        figures = self._engine.counts() if self._changed and now_s >= self._due["indicator"] else None
+        figures = self._changed_figures(now_s) if told is not None else None
         if not any(step) and figures is None and now_s < self._due["watermark"]:
             return
         mark = None
@@ -374,17 +376,34 @@ class Keeper:
             # In the order in which people's decisions lock: an incident's row, then the order of events.
             self._incidents.write(connection, at_us)
             write(connection, step, self._books, figures, mark, at_us)
+            waiting = len(self._postponed)
+            if waiting != self._told_waiting:
+                coverage.set_waiting(connection, waiting)
             tells = now_s >= self._due["spool"]
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
         self._noted = True
+        self._told_waiting = waiting
         if tells:
             self._due["spool"] = now_s + WATERMARK_S
         self._due["watermark"] = now_s + WATERMARK_S
         if figures is not None:
-            self._changed = False
+            self._told = figures
             self._due["indicator"] = now_s + INDICATOR_S
             self._publish_indicator(figures, at_us)
+
+    def _changed_figures(self, now_s: float) -> AllFigures | None:
+        """The figures if they are others than were told last; compared every half second at most.
+
+        Not by transitions: what is in maintenance falls silent without one, and the raw rate changes.
+        """
+        if now_s < self._due["indicator"]:
+            return None
+        figures = self._engine.counts()
+        if figures == self._told:
+            self._due["indicator"] = now_s + INDICATOR_S
+            return None
+        return figures
 
     def _spool_status(self, now_s: float) -> SpoolStatus:
         depth = self._spool.depth()
@@ -421,8 +440,10 @@ class Keeper:
             )
         self._watch_clock()
         for damage in self._spool.damages():
-            lost = Blind(damage.oldest_us, damage.written_us, self._through_us, cause="spool_damaged")
-            self._waiting.appendleft(Told(self._applied, self._through_us, self._listening, [Record(lost)]))
+            # Not as of the watermark: what is known by then may have been published.
+            now_us = self._through_us + 1
+            lost = Blind(damage.oldest_us, damage.written_us, now_us, cause="spool_damaged")
+            self._waiting.appendleft(Told(self._applied, now_us, self._listening, [Record(lost)]))
 
     def _save_snapshot(self) -> int:
         """Keep what was worked out, and let go of what it covers; gives the bytes written."""

@@ -1,20 +1,42 @@
-"""The minute's published value: what the online rate was at every whole minute, kept for good."""
+"""Published values: what the online rate was at every whole minute and at every change, kept for good."""
 
 import threading
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from api.context import Context
 from pulse import logs
-from pulse.clock import DAY_US, MINUTE_US
+from pulse.clock import DAY_US, MINUTE_US, SECOND_US
 from pulse.errors import Conflict
 from pulse.indicators.online_rate import NAME
-from pulse.stores.relational import coverage, published
-from pulse.stores.relational.published import PublishedValue
+from pulse.stores.relational import coverage, events, published
 
 MOST_MINUTES = 240
 """Minutes caught up in one run; the next run goes on."""
 FURTHEST_BACK_US = 7 * DAY_US
+LEAST_APART_US = SECOND_US
+"""Changes closer together are published as one, at the end of this time."""
+_MOST_CHANGES = 1000
+
+_ONE_BY_ONE = threading.Lock()
+"""The minute's job and the following of changes, in one process, do not work out the same value twice."""
 
 _log = logs.get(__name__)
+
+
+class Moment(NamedTuple):
+    """When a value may be due; `minute` whether it is published even if nothing has changed."""
+
+    at_us: int
+    minute: bool
+
+
+class Done(NamedTuple):
+    """How many values were published, how many were worked out, and up to when nothing is left to do."""
+
+    published: int
+    drafted: int
+    through_us: int | None
 
 
 def due_minutes(last_us: int | None, start_us: int | None, through_us: int) -> list[int]:
@@ -32,29 +54,85 @@ def due_minutes(last_us: int | None, start_us: int | None, through_us: int) -> l
     return list(range(first, last + 1, MINUTE_US))
 
 
+def due_changes(
+    last_us: int, changes: Iterable[int], through_us: int, apart_us: int = LEAST_APART_US
+) -> list[int]:
+    """The moments at which `changes` (in order of time) are to be published, behind the last value.
+
+    Each at its own time, or `apart_us` after the one before; one that would be behind the watermark waits.
+    """
+    due: list[int] = []
+    reached_us, ready_us = last_us, last_us + apart_us
+    for change_us in changes:
+        if change_us <= reached_us:
+            # What was published after it tells of it.
+            continue
+        at_us = max(change_us, ready_us)
+        if at_us > through_us:
+            break
+        due.append(at_us)
+        reached_us, ready_us = at_us, at_us + apart_us
+    return due
+
+
+def due(minutes: Sequence[int], changes: Sequence[int]) -> list[Moment]:
+    """Both in order of time, no moment twice; with more minutes to catch up, no change behind them."""
+    until_us = minutes[-1] + MINUTE_US if len(minutes) == MOST_MINUTES else None
+    early = (at for at in changes if until_us is None or at < until_us)
+    whole = set(minutes)
+    return sorted(
+        [*(Moment(at, True) for at in whole), *(Moment(at, False) for at in early if at not in whole)]
+    )
+
+
 def publish(context: Context, stop: threading.Event) -> int:
-    """Publish every minute that is due, and say how many were."""
+    """Publish every minute and change that is due, and say how many were."""
+    return publish_behind(context, stop, None).published
+
+
+def publish_behind(
+    context: Context, stop: threading.Event, seen_us: int | None, apart_us: int = LEAST_APART_US
+) -> Done:
+    """The same; changes up to `seen_us` were looked at before, and gave no other figures."""
+    with _ONE_BY_ONE:
+        return _publish(context, stop, seen_us, apart_us)
+
+
+def _publish(context: Context, stop: threading.Event, seen_us: int | None, apart_us: int) -> Done:
     with context.db.read() as connection:
         mark = coverage.watermark(connection)
         start_us = coverage.start_us(connection)
         last = published.latest(connection, NAME)
-    if mark is None:
-        return 0
-    count = 0
-    for at_us in due_minutes(None if last is None else last.at_us, start_us, mark.through_us):
+        minutes = (
+            []
+            if mark is None
+            else due_minutes(published.last_minute(connection, NAME), start_us, mark.through_us)
+        )
+        # Before the first value there is nothing that could have changed.
+        last_us = last.at_us if last is not None else minutes[0] if minutes else None
+        behind_us = None if last_us is None else max(last_us, seen_us or last_us)
+        changes = [] if behind_us is None else events.times(connection, "indicator", behind_us, _MOST_CHANGES)
+    if mark is None or last_us is None:
+        return Done(0, 0, None)
+    figures = None if last is None else last.figures
+    count = drafted = 0
+    for at_us, minute in due(minutes, due_changes(last_us, changes, mark.through_us, apart_us)):
         if stop.is_set():
-            break
-        known_us = max(at_us, context.rate.as_of().at_us)
-        figures = context.rate.publishable(at_us, known_us)
-        running, total = figures["all"]["raw"]
+            return Done(count, drafted, seen_us)
+        value = context.publication.draft(at_us).value
+        drafted += 1
+        seen_us = at_us
+        if not minute and value.figures == figures:
+            continue
         try:
             with context.db.write() as connection:
-                published.append(connection, PublishedValue(NAME, at_us, known_us, running, total, figures))
+                published.append(connection, value)
             count += 1
         except Conflict:
             # Another scheduler was quicker; what it published stays.
             _log.info("published_already", at_us=at_us)
-    return count
+        figures = value.figures
+    return Done(count, drafted, seen_us)
 
 
 def _whole(at_us: int) -> int:

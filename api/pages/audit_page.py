@@ -21,7 +21,8 @@ from api.pages.words import Times
 from pulse.access.chain import Entry
 from pulse.access.roles import Actor, Permission
 from pulse.access.showing import COLUMNS, flat
-from pulse.access.verifying import Verified, verify
+from pulse.access.verifying import verify
+from pulse.chain import Verified
 from pulse.clock import DAY_US
 from pulse.stores.relational import audit
 from pulse.stores.relational.audit import Filter

@@ -15,7 +15,8 @@ from api.problem_kinds import FORBIDDEN, INVALID_PARAMETERS, SIGN_IN_REQUIRED, U
 from api.problems import Checks
 from pulse.access.roles import Actor, Permission
 from pulse.access.showing import plain
-from pulse.access.verifying import shown, verify
+from pulse.access.verifying import verify
+from pulse.chain import shown
 from pulse.stores.relational import audit
 from pulse.stores.relational.audit import Filter
 from pulse.stores.relational.values import canonical, storable
@@ -117,7 +118,7 @@ def router(context: Context) -> APIRouter:
             found = verify(connection)
         return json(
             {
-                "entries": found.entries,
+                "entries": found.links,
                 "head": shown(found.head),
                 "broken_at": None if found.broken is None else found.broken.number,
                 "reason": None if found.broken is None else found.broken.reason,

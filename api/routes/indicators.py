@@ -79,16 +79,20 @@ def router(context: Context) -> APIRouter:
         to: To = None,
         step_s: Annotated[
             int,
-            Query(ge=60, le=31_536_000, description="点距（秒），60 的倍数 / seconds between points, of 60"),
+            Query(
+                ge=0,
+                le=31_536_000,
+                description="点距（秒），60 的倍数；0 取每个值 / seconds between points, of 60; 0: every one",
+            ),
         ] = _DEFAULT_STEP_S,
         community: Community = None,
         kind: Kind = None,
     ) -> Response:
-        """每整分钟公布一次、此后不再更改的数值；默认最近 24 小时。
+        """每整分钟及每次变化公布、此后不再更改的数值；默认最近 24 小时。
 
-        What was published at every whole minute and has not been changed since; the last 24 hours by
-        default. Of every `step_s`, counted from 1970, the first value is given; steps without one give no
-        point.
+        What was published at every whole minute and change, and has not been changed since; the last 24
+        hours by default. Of every `step_s`, counted from 1970, the first value is given; steps without one
+        give no point. With 0 every value is given.
         """
         checks = Checks()
         now_us = context.clock.now_us()
@@ -109,7 +113,7 @@ def router(context: Context) -> APIRouter:
             checks.settle()
             assert period is not None  # noqa: S101 - absent only with a fault
             values = published.series(
-                connection, NAME, period.from_us, period.to_us, step_us=step_s * SECOND_US
+                connection, NAME, period.from_us, period.to_us, step_us=step_s * SECOND_US or None
             )
         points = series.points(values, community=community, kind=kind, within=actor.communities)
         return json({"points": points})

@@ -9,7 +9,8 @@ import typer
 
 from pulse.access.chain import Entry
 from pulse.access.showing import COLUMNS, flat, plain, printable
-from pulse.access.verifying import head_of, shown, verify
+from pulse.access.verifying import verify
+from pulse.chain import head_of, shown
 from pulse.clock import SystemClock, parse_time, to_iso
 from pulse.commands.operating import database, operator
 from pulse.errors import BadInput, PulseError
@@ -52,15 +53,15 @@ def listed(settings: Settings, which: Filter, limit: int, *, as_json: bool) -> I
 
 def verified(settings: Settings, noted: str | None) -> None:
     """Print how many entries hold and the head to note elsewhere. Raises `PulseError` at a broken link."""
-    known = None if noted is None else head_of(noted)
+    known = None if noted is None else head_of(noted, "pulse audit verify")
     with database(settings) as db, db.read() as connection:
         found = verify(connection, known)
     if found.broken is not None:
         raise PulseError(
-            f"审计日志在第 {found.broken.number} 条断开 / the audit log is broken at entry "
-            f"{found.broken.number}: {found.broken.reason}"
+            f"审计日志在第 {found.broken.number} 条断开：{found.broken.reason_zh} / the audit log is broken "
+            f"at entry {found.broken.number}: {found.broken.reason}"
         )
-    typer.echo(f"{found.entries} 条完好 / {found.entries} entries hold")
+    typer.echo(f"{found.links} 条完好 / {found.links} entries hold")
     typer.echo(shown(found.head))
 
 

@@ -12,6 +12,7 @@ from pulse.errors import BadInput
 from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Run
 from pulse.ledger.replay import Books, Known
 from pulse.stores.relational import coverage, intervals, maintenance, registry, spoolstatus
+from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.spoolstatus import SpoolStatus
 
@@ -45,6 +46,20 @@ class Opened(NamedTuple):
     runs: Mapping[str, Sequence[Run]]
 
 
+class Recorded(NamedTuple):
+    """The books exactly as the database has them, and what tells how complete they are.
+
+    `version` is the registry's, `waiting` how many late messages the ledger could not take in yet,
+    `default_timeout_us` what was assumed for devices of which nothing else was agreed.
+    """
+
+    opened: Opened
+    mark: Watermark | None
+    version: int
+    waiting: int
+    default_timeout_us: int
+
+
 class Library:
     """Reads the books from the database; what changes rarely is kept until the registry's version grows."""
 
@@ -53,7 +68,13 @@ class Library:
         self._clock = clock
         self._default_timeout_s = default_timeout_s
         self._lock = threading.Lock()
-        self._registered: tuple[int, list[Device]] | None = None
+        self._registered: dict[float, tuple[int, list[Device]]] = {}
+        """By the default timeout: the registry's version, and its devices."""
+
+    @property
+    def default_timeout_us(self) -> int:
+        """The timeout, now, of devices of which nothing else was agreed."""
+        return round(self._default_timeout_s * SECOND_US)
 
     def as_of(self) -> AsOf:
         """What "now" means at this moment."""
@@ -106,6 +127,41 @@ class Library:
         runs = {device: _ended(own, alive_until) for device, own in found.items()}
         return Opened(books, Known(books, known_us), runs)
 
+    def recorded(
+        self, from_us: int, at_us: int, known_us: int | None = None, default_timeout_us: int | None = None
+    ) -> "Recorded":
+        """The books as the database has them, with the runs that touch `[from_us, at_us]`.
+
+        Nothing is laid over them: an open run goes on, whoever is at work now. Known by default is what is
+        complete, which is what happened until the watermark. `default_timeout_us` is the timeout of
+        devices of which nothing else was agreed, now's by default.
+        """
+        default_us = self.default_timeout_us if default_timeout_us is None else default_timeout_us
+        with self._db.read() as connection:
+            mark = coverage.watermark(connection)
+            if known_us is None:
+                known_us = at_us if mark is None else max(at_us, mark.through_us)
+            start = coverage.start_us(connection)
+            books = Books(
+                self._devices(connection, default_us / SECOND_US),
+                FOREVER if start is None else start,
+                [blind for _, blind in coverage.entries(connection)],
+                maintenance.entries(connection),
+                ever=EVER,
+                forever=FOREVER,
+            )
+            return Recorded(
+                Opened(
+                    books,
+                    Known(books, known_us),
+                    intervals.runs(connection, from_us, at_us + 1, known_us),
+                ),
+                mark,
+                registry.version(connection),
+                coverage.waiting(connection),
+                default_us,
+            )
+
     def last_runs(self, at_us: int, known_us: int, devices: Sequence[str] | None = None) -> dict[str, Run]:
         """The last run of every device that begins by `at_us`, reaching it or not."""
         with self._db.read() as connection:
@@ -141,7 +197,7 @@ class Library:
         if as_of.stale and as_of.blind_since_us is not None:
             blinds.append(Blind(as_of.blind_since_us, FOREVER, as_of.blind_since_us, cause="collector_away"))
         return Books(
-            self._devices(connection),
+            self._devices(connection, self._default_timeout_s),
             FOREVER if start is None else start,
             blinds,
             maintenance.entries(connection),
@@ -149,14 +205,15 @@ class Library:
             forever=FOREVER,
         )
 
-    def _devices(self, connection: Connection) -> list[Device]:
+    def _devices(self, connection: Connection, default_timeout_s: float) -> list[Device]:
         version = registry.version(connection)
         with self._lock:
-            if self._registered is not None and self._registered[0] == version:
-                return self._registered[1]
-        devices = registry.ledger_devices(connection, default_timeout_s=self._default_timeout_s)
+            kept = self._registered.get(default_timeout_s)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        devices = registry.ledger_devices(connection, default_timeout_s=default_timeout_s)
         with self._lock:
-            self._registered = (version, devices)
+            self._registered[default_timeout_s] = (version, devices)
         return devices
 
 

@@ -8,7 +8,7 @@ from pulse.clock import SECOND_US, Clock, to_iso
 from pulse.errors import BadInput, NotFound
 from pulse.indicators import safeguards
 from pulse.indicators.books import AsOf, Library, Opened
-from pulse.indicators.present import compact, described, scored
+from pulse.indicators.present import described, scored
 from pulse.indicators.safeguards import Safeguards
 from pulse.indicators.within import Kept, Within, covers
 from pulse.ledger.answer import Stretch, timeline
@@ -113,7 +113,7 @@ class OnlineRate:
         Only devices of the communities `within` are in them.
         """
         query = Query(start_us, end_us, known_us)
-        return _figures(self._opened(query), query, within)
+        return counted(self._opened(query), query, within)
 
     def _opened(self, query: Query) -> Opened:
         to_us = query.start + 1 if query.end is None else query.end
@@ -122,16 +122,7 @@ class OnlineRate:
     def _answered(self, query: Query, within: Within) -> dict[str, Any]:
         opened = self._opened(query)
         guards = safeguards.gathered(opened, query, self._library.planned(), within)
-        return self._answer(_figures(opened, query, within), guards, query)
-
-    def publishable(self, at_us: int, known_us: int) -> dict[str, Any]:
-        """The figures of a moment in the compact form that published values keep."""
-        whole = self.figures(at_us, None, known_us)
-        return {
-            "all": compact(whole.all),
-            "by_community": {name: compact(f) for name, f in sorted(whole.by_community.items())},
-            "by_kind": {name: compact(f) for name, f in sorted(whole.by_kind.items())},
-        }
+        return self._answer(counted(opened, query, within), guards, query)
 
     def devices(
         self, at_us: int | None = None, known_us: int | None = None, within: Within = None
@@ -240,7 +231,8 @@ class OnlineRate:
         }
 
 
-def _figures(opened: Opened, query: Query, within: Within) -> Whole:
+def counted(opened: Opened, query: Query, within: Within = None) -> Whole:
+    """The figures of one query from books that are open; only devices of the communities `within`."""
     whole = Whole(Figures(), {}, {})
     for device in opened.books.devices:
         if not covers(within, device.community):

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse.access.chain import Broken, Entry, Head, digest, first_broken, linked
+from pulse import chain
+from pulse.access.chain import Entry, digest, linked, links
+from pulse.chain import Broken, Head
 
 _TEXTS = st.one_of(st.none(), st.text(max_size=8))
 
@@ -30,6 +32,10 @@ def logs(draw: st.DrawFn) -> list[Entry]:
         entries.append(entry)
         head = Head(entry.number, entry.digest)
     return entries
+
+
+def first_broken(entries: list[Entry], head: Head | None = None) -> Broken | None:
+    return chain.first_broken(links(entries), head)
 
 
 def _head(entries: list[Entry]) -> Head:
@@ -124,4 +130,5 @@ def test_an_empty_log_holds(head: Head | None) -> None:
 
 
 def test_an_emptied_log_does_not() -> None:
-    assert first_broken([], Head(3, "0" * 64)) == Broken(1, "missing: the log ends at 0, it had 3 entries")
+    broken = first_broken([], Head(3, "0" * 64))
+    assert broken == Broken(1, "missing: the chain ends at 0, it had 3 links", "缺失：链止于 0，原有 3 条")

@@ -249,7 +249,7 @@ def test_a_log_written_anew_or_cut_off_does_not_fit_a_noted_head(folder: Path) -
     for _ in range(ENTRIES):
         run("user", "unlock", "bob")
     run("audit", "verify")
-    with pytest.raises(PulseError, match=f"at entry {ENTRIES}: is not the entry that was noted"):
+    with pytest.raises(PulseError, match=f"at entry {ENTRIES}: is not the one that was noted"):
         run("audit", "verify", "--head", noted)
 
 

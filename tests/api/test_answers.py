@@ -110,7 +110,12 @@ def test_history_gives_what_was_published(site: Site, client: TestClient) -> Non
         "unknown": 0,
         "percent": "70.0",
         "percent_upper": "70.0",
+        "known_at": at(600),
+        "sequence": 6,
+        "inputs_digest": points[5]["inputs_digest"],
+        "link": points[5]["link"],
     }
+    assert len({point["link"] for point in points}) == 10
 
 
 def test_history_by_step_community_and_kind(site: Site, client: TestClient) -> None:

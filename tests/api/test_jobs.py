@@ -8,7 +8,7 @@ import pytest
 
 from api import scheduler
 from api.context import Context
-from api.jobs import forward, publish, retention
+from api.jobs import follow, forward, publish, retention
 from api.jobs.schedules import Daily, EveryMinute
 from api.scheduler import Job
 from collector import feeder
@@ -18,6 +18,7 @@ from pulse.access.roles import Role
 from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_time
 from pulse.errors import StoreUnavailable
 from pulse.indicators.online_rate import NAME
+from pulse.indicators.verifying import verify
 from pulse.messages import Quarantined
 from pulse.stores.base import IndicatorPoint
 from pulse.stores.relational import (
@@ -129,6 +130,99 @@ def test_catching_up_goes_on_where_the_last_run_ended() -> None:
 def test_catching_up_reaches_back_no_more_than_a_week() -> None:
     through_us = T0 + 30 * DAY_US + 1
     assert publish.due_minutes(T0, T0, through_us)[0] == T0 + 23 * DAY_US + MINUTE_US
+
+
+def changed(site: Site, *seconds: float) -> list[int]:
+    """What the collector says when figures have become others; gives the times."""
+    times = [T0 + round(second * SECOND_US) for second in seconds]
+    with site.db.write() as connection:
+        events.append(connection, [NewEvent(at_us, at_us, "indicator", {}) for at_us in times])
+    return times
+
+
+def test_a_change_between_two_minutes_is_published_at_its_time(site: Site) -> None:
+    goodbye, told = changed(site, 270.25, 300.5)
+    assert publish.publish(site.context, GO_ON) == 12
+    between = [value for value in values(site) if value.at_us % MINUTE_US]
+    assert [(v.at_us, v.numerator, v.denominator) for v in between] == [(goodbye, 8, 10)]
+    assert told not in [value.at_us for value in values(site)], "the minute says the same already"
+    assert publish.publish(site.context, GO_ON) == 0
+    with site.db.read() as connection:
+        rows = list(published.walk(connection))
+        assert verify(connection).broken is None
+    assert [row.at_us for row in rows] == sorted(row.at_us for row in rows)
+
+
+def test_a_minute_is_published_behind_a_change_too(site: Site) -> None:
+    publish.publish(site.context, GO_ON)
+    site.hear([site.message("lock-4", END + 5 * SECOND_US)], END + 5 * SECOND_US)
+    site.mark(END + 6 * SECOND_US)
+    (back,) = changed(site, 605)
+    assert publish.publish(site.context, GO_ON) == 1
+    site.mark(END + MINUTE_US)
+    assert publish.publish(site.context, GO_ON) == 1
+    assert [v.at_us for v in values(site)[-2:]] == [back, END + MINUTE_US]
+
+
+def test_changes_close_together_are_published_as_one_and_none_is_lost() -> None:
+    def due(last: int, changes: list[int], through: int) -> list[int]:
+        return publish.due_changes(last, changes, through, apart_us=100)
+
+    assert due(0, [150, 300, 500], 1000) == [150, 300, 500]
+    assert due(0, [10], 1000) == [100]
+    assert due(0, [150, 160, 240, 251], 1000) == [150, 250, 350]
+    assert due(0, [150, 160], 249) == [150], "the second waits"
+    assert due(150, [160], 250) == [250]
+    assert due(250, [160, 250], 1000) == [], "they are in what was published after them"
+
+
+def test_changes_do_not_overtake_minutes_that_are_caught_up() -> None:
+    minutes = [n * MINUTE_US for n in range(publish.MOST_MINUTES)]
+    last = minutes[-1]
+    moments = publish.due(minutes, [5, last, last + 5, last + MINUTE_US])
+    assert [m.at_us for m in moments] == sorted({*minutes, 5, last + 5})
+    assert [m.at_us for m in moments if not m.minute] == [5, last + 5]
+
+
+def test_schedulers_on_one_database_publish_every_moment_once(site: Site) -> None:
+    changed(site, 270.25, 330.5, 480.75)
+    contexts = [Context(site.context.settings, site.db, site.store, site.clock, site.rate) for _ in range(3)]
+    counts: list[int] = []
+
+    def work(context: Context) -> None:
+        # Each as a process of its own: without the lock that is within one.
+        counts.append(publish._publish(context, GO_ON, None, publish.LEAST_APART_US).published)
+
+    threads = [threading.Thread(target=work, args=(context,)) for context in contexts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(counts) == len(values(site)) == 12
+    with site.db.read() as connection:
+        found = verify(connection)
+    assert (found.links, found.broken) == (12, None)
+
+
+def test_changes_are_followed_until_it_is_told_to_stop(site: Site) -> None:
+    publish.publish(site.context, GO_ON)
+    stop = threading.Event()
+    thread = threading.Thread(target=follow.follow, args=(site.context, stop), daemon=True)
+    thread.start()
+    site.hear([site.message("lock-4", END + 5 * SECOND_US)], END + 5 * SECOND_US)
+    (back,) = changed(site, 605)
+    site.mark(END + 6 * SECOND_US)
+    give_up_s = time.monotonic() + 20
+    while values(site)[-1].at_us != back and time.monotonic() < give_up_s:
+        time.sleep(0.05)
+    assert (values(site)[-1].at_us, values(site)[-1].numerator) == (back, 8)
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_values_that_take_long_are_published_further_apart() -> None:
+    assert [follow.pause_s(s) for s in (0.01, 0.2, 2.0, 1000)] == [1.0, 1.0, 10.0, 60.0]
 
 
 def test_before_the_first_start_there_is_nothing_to_publish() -> None:

@@ -108,6 +108,7 @@ TABLE = {
     ),
     ("GET", "/api/v1/audit"): Row("audit:read"),
     ("GET", "/api/v1/audit/verification"): Row("audit:read", whole=True),
+    ("GET", "/api/v1/indicators/verification"): Row("audit:read", whole=True),
     ("GET", "/metrics"): Row("metrics:read"),
     ("GET", "/healthz"): Row(None),
     ("GET", "/readyz"): Row(None),

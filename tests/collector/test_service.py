@@ -12,10 +12,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from collector import coverage as causes
 from collector import recovery
-from pulse.ledger.model import FOREVER, Evidence, Scope
+from pulse.ledger.model import FOREVER, Evidence, Maintenance, Scope
 from pulse.messages import Message
 from pulse.settings import Broker
-from pulse.stores.relational import quarantine, registry
+from pulse.stores.relational import events, maintenance, quarantine, registry
 from tests.collector.station import TIMEOUT_S, Station, field, topic
 from tests.collector.test_faults import assert_replay_agrees
 from tests.collector.test_mqtt import eventually
@@ -250,6 +250,26 @@ def test_states_and_the_indicator_are_published_retained(station: Station) -> No
             eventually(lambda: "pulse/indicators/online-rate/xinjinglou" in got, "the community's")
             eventually(lambda: got["pulse/indicators/online-rate"].get("determined"), "a determined rate", 10)
             assert got["pulse/indicators/online-rate/xinjinglou"]["community"] == "xinjinglou"
+
+
+def test_silence_in_maintenance_is_a_change_of_the_raw_rate_and_is_told(station: Station) -> None:
+    """The state stays what it was, excluded, so that no transition tells of it."""
+
+    def told() -> list[tuple[int, int]]:
+        with station.db.read() as connection:
+            found = [e.body for e in events.after(connection, 0, 10_000) if e.topic == "indicator"]
+        return [(body["running"], body["states"]["excluded"]) for body in found]
+
+    with station.db.write() as connection:
+        window = Maintenance(0, FOREVER, 0, scope=Scope(device="cam-1"))
+        maintenance.record(connection, window, "lens", "wang")
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        devices.beat("cam-1")
+        eventually(lambda: told()[-1:] == [(1, 1)], "running, though excluded", 5)
+        before = station.transitions("cam-1")
+        eventually(lambda: told()[-1:] == [(0, 1)], "running no more", 10)
+        assert station.transitions("cam-1") == before
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pulse.access import chain, entry, keys, own, passwords, people, secrets
+from pulse import chain
+from pulse.access import entry, keys, own, passwords, people, secrets
+from pulse.access.chain import Entry, links
 from pulse.access.entry import Lifetime, Refused, SignedIn
 from pulse.access.lockout import Attempts, user_subject
 from pulse.access.people import Change
@@ -63,14 +65,14 @@ def signed_in(db: Database, name: str, now_us: int = T) -> SignedIn:
     return found
 
 
-def log(db: Database, **wanted: str) -> list[chain.Entry]:
+def log(db: Database, **wanted: str) -> list[Entry]:
     with db.read() as connection:
         return audit.listing(connection, Filter(**wanted))  # type: ignore[arg-type]
 
 
 def holds(db: Database) -> chain.Broken | None:
     with db.read() as connection:
-        return chain.first_broken(audit.walk(connection), audit.head(connection))
+        return chain.first_broken(links(audit.walk(connection)), audit.head(connection))
 
 
 # Accounts

@@ -582,7 +582,7 @@ def test_what_was_published_comes_back_with_the_digest_of_its_canonical_bytes(db
     with db.read() as connection:
         (stored,) = published.series(connection, "online-rate", T, T + 1)
         written = connection.scalar(text("SELECT figures FROM published"))
-    assert stored == value(T, **figures)._replace(digest=stored.digest)
+    assert stored[:6] == value(T, **figures)[:6]
     assert stored.digest == hashlib.sha256(written.encode()).hexdigest()
     assert written == json.dumps(figures, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert stored.digest == published.digest(figures)

@@ -42,9 +42,9 @@ class HandClock:
 class Site:
     """What a collector leaves behind, put in by hand; times are seconds from `T0`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, database_url: str | None = None) -> None:
         self.clock = HandClock()
-        self.db = Database(f"sqlite:///{folder / 'pulse.db'}")
+        self.db = Database(database_url or f"sqlite:///{folder / 'pulse.db'}")
         self.db.open()
         self.rate = OnlineRate(self.db, self.clock)
         self._kinds: set[str] = set()

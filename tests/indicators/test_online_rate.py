@@ -6,6 +6,7 @@ import pytest
 
 from pulse.clock import to_iso
 from pulse.errors import BadInput, NotFound
+from pulse.indicators.publication import Publication
 from pulse.ledger.model import Evidence, Scope
 from pulse.stores.relational import coverage, maintenance
 from tests.indicators.site import Site, camera, states, us
@@ -377,7 +378,7 @@ def test_published_figures_hold_every_state_and_both_pairs(site: Site) -> None:
     site.hear("cam-1", 100)
     site.deaf(950)
     site.mark(1000)
-    figures = site.rate.publishable(us(1000), us(1000))
+    figures = Publication(site.rate.library).draft(us(1000)).value.figures
     none = {"fault": 0, "offline": 0, "excluded": 0, "not_commissioned": 0, "retired": 0}
     assert figures["all"] == {
         "states": {"online": 1, "unknown": 1, **none},

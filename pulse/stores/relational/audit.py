@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, or_, select, text
 
-from pulse.access.chain import FIRST, Entry, Head, linked
+from pulse.access.chain import Entry, linked
 from pulse.access.roles import Actor
+from pulse.chain import FIRST, Head
 from pulse.stores.relational import meta
 from pulse.stores.relational.tables import audit as table
 from pulse.stores.relational.values import canonical, insert, storable

@@ -12,6 +12,7 @@ from pulse.stores.relational.tables import watermark as watermark_table
 from pulse.stores.relational.values import from_null, to_null, upsert
 
 _START = "coverage_start_us"
+_WAITING = "ledger_waiting"
 
 
 class Filter(NamedTuple):
@@ -113,6 +114,19 @@ def revoke(connection: Connection, entry_id: int, at_us: int) -> None:
         return
     if connection.scalar(select(blinds.c.id).where(blinds.c.id == entry_id)) is None:
         raise NotFound(f"no blind interval has the id {entry_id}")
+
+
+def waiting(connection: Connection) -> int:
+    """How many late messages, received before the watermark, the ledger has not been able to take in.
+
+    They need older messages of the telemetry store while that does not answer.
+    """
+    return int(meta.get(connection, _WAITING) or 0)
+
+
+def set_waiting(connection: Connection, messages: int) -> None:
+    """Say how many."""
+    meta.put(connection, _WAITING, str(messages))
 
 
 def _blind(row: Row[Any]) -> Blind:

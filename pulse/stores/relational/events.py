@@ -62,6 +62,17 @@ def after(connection: Connection, event_id: int, limit: int) -> list[Event]:
     return [Event(row.id, row.at_us, row.recorded_us, row.topic, json.loads(row.body)) for row in rows]
 
 
+def times(connection: Connection, topic: str, after_us: int, limit: int) -> list[int]:
+    """When events of a topic happened that were recorded after `after_us`: the first `limit`, in order."""
+    rows = connection.scalars(
+        select(table.c.at_us)
+        .where(table.c.recorded_us > after_us, table.c.topic == topic)
+        .order_by(table.c.recorded_us, table.c.id)
+        .limit(limit)
+    )
+    return list(rows)
+
+
 def first_id(connection: Connection) -> int:
     """The smallest id kept, 0 when there is none: who was told less than the one before it missed some."""
     return connection.scalar(select(func.min(table.c.id))) or 0

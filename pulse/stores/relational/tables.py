@@ -195,6 +195,12 @@ published = Table(
     Column("denominator", BigInteger, nullable=False),
     Column("figures", Text, nullable=False, comment="canonical JSON object"),
     Column("digest", Text, nullable=False, comment="SHA-256 of figures in UTF-8, hexadecimal"),
+    Column("sequence", BigInteger, nullable=False, comment="1, 2, 3 … without gaps, over all names"),
+    Column("inputs", Text, nullable=False, comment="canonical JSON object: what it was worked out from"),
+    Column("inputs_digest", Text, nullable=False, comment="SHA-256 of inputs in UTF-8, hexadecimal"),
+    Column("previous", Text, nullable=False, comment="link of the value before it in sequence"),
+    Column("link", Text, nullable=False, comment="SHA-256 of this value with the link before it"),
+    UniqueConstraint("sequence"),
 )
 
 events = Table(

@@ -1,6 +1,10 @@
 """Rows for every table. What a release stored must still be there after every later migration."""
 
-from pulse.access import chain, people, secrets
+from sqlalchemy import Connection
+
+from pulse import chain
+from pulse.access import people, secrets
+from pulse.access.chain import links
 from pulse.access.lockout import Attempts
 from pulse.access.roles import Role, command_line
 from pulse.ledger.correlated import Incident
@@ -64,7 +68,9 @@ RUN = Run(T, FOREVER, Evidence.FAULT, T, T + 1)
 BLIND = Blind(T, T + 9, T + 10, T + 20, Scope(community="xinjinglou"), "断线 no connection")
 MARK = coverage.Watermark(T + 40, True, T + 41, "session")
 WINDOW = Maintenance(T, T + 60, T - 5, T + 30, Scope(device="cam-1"))
-VALUE = published.PublishedValue("online-rate", T, T + 2, 811, 826, {"价": 1.5, "states": {"online": 811}})
+VALUE = published.PublishedValue(
+    "online-rate", T, T + 2, 811, 826, {"价": 1.5, "states": {"online": 811}}, inputs={"form": 1, "证": "0"}
+)
 EVENT = events.NewEvent(T, T + 1, "transition", {"device": "cam-1", "名": "门"}, "cam-1/1")
 INCIDENT = Incident("xinjinglou", T + 50, T + 1, T + 5, 100, 90, 118, T + 70)
 CLI = command_line("root", "host")
@@ -159,7 +165,20 @@ def _check_people(db: Database) -> None:
         assert credentials.all_of(connection) == [CREDENTIAL]
         log = list(audit.walk(connection))
         assert [entry.action for entry in log] == ["user.create"]
-        assert chain.first_broken(log, audit.head(connection)) is None
+        assert chain.first_broken(links(log), audit.head(connection)) is None
+
+
+def _check_value(connection: Connection, revision: str) -> None:
+    inputs = VALUE.inputs if revision >= "0004" else {published.NOT_RECORDED: "before_0004"}
+    found = chain.verify(published.links(published.walk(connection)), published.head(connection))
+    assert (found.links, found.broken) == (1, None)
+    assert published.latest(connection, "online-rate") == VALUE._replace(
+        digest=published.digest(VALUE.figures),
+        inputs=inputs,
+        inputs_digest=published.digest(inputs),
+        sequence=1,
+        link=found.head.digest,
+    )
 
 
 def check(db: Database, revision: str) -> None:
@@ -187,8 +206,7 @@ def check(db: Database, revision: str) -> None:
         assert coverage.watermark(connection) == MARK
         (window,) = maintenance.listing(connection)
         assert window[1:] == (WINDOW, "换电池", "王工")
-        digest = published.digest(VALUE.figures)
-        assert published.latest(connection, "online-rate") == VALUE._replace(digest=digest)
+        _check_value(connection, revision)
         (event,) = events.after(connection, 0, 10)
         assert event[1:] == EVENT[:4]
         assert quarantine.recent(connection, 10) == [(7, BAD)]
