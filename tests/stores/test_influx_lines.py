@@ -3,12 +3,15 @@
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 
+from pulse.batches import columns_of
 from pulse.errors import StoreRejected
-from pulse.messages import Channel, Evidence
+from pulse.messages import Channel, Evidence, Message
 from pulse.stores.base import IndicatorPoint, TransitionPoint
+from pulse.stores.influx import receipts
 from pulse.stores.influx.lines import (
     OWN_FIELDS,
     STATUS,
@@ -19,7 +22,7 @@ from pulse.stores.influx.lines import (
     metric_name,
     transition_line,
 )
-from tests.stores.samples import METRIC_NAMES, T, message
+from tests.stores.samples import METRIC_NAMES, T, message, messages
 
 
 @given(name=METRIC_NAMES)
@@ -38,17 +41,41 @@ def test_ordinary_metrics_keep_their_names() -> None:
 
 def test_a_line_has_tags_fields_and_nanoseconds() -> None:
     given_ = message(seq=7, order=3, fault='a "b" \\ c', metrics={"t 1": 2, "x,y": 1.5}, queued=True)
-    line = MessageLines().render(given_, T * 1000 + 711, None).decode()
-    assert line == (
-        'heartbeat,community=xinjinglou,device=cam-1,kind=camera status="ok",'
-        f"observed_us={T}i,identity=4711i,measured_us={T - 200_000}i,order=3i,seq=7i,"
-        r'fault="a \"b\" \\ c",queued=t,t\ 1=2.0,x\,y=1.5 ' + f"{T * 1000 + 711}"
-    )
+    columns = columns_of([given_])
+    (receipt,) = receipts.packed(columns)
+    assert MessageLines().render(columns, np.array([(T - 200_000) * 1000 + 711])) == [
+        f'heartbeat,community=xinjinglou,device=cam-1,kind=camera status="ok",receipt="{receipt}",seq=7i'
+        rf',t\ 1=2.0,x\,y=1.5,fault="a \"b\" \\ c" {T - 200_000}711'
+    ]
 
 
-def test_a_late_message_has_the_same_fields_at_its_reception() -> None:
-    late, line = MessageLines().render(message(), 17, 23).decode().split("\n")
-    assert late.removeprefix("late").removesuffix(" 23") == line.removeprefix("heartbeat").removesuffix(" 17")
+def test_each_message_of_a_batch_has_the_line_that_it_has_alone() -> None:
+    given_ = [
+        message(metrics={"50%": 1.0}, seq=1),
+        message(retained=True, seq=None),
+        message(measured_us=None, metrics={"50%": 0.1, "b": 2e300}),
+        message(fault="x", device="other", evidence=Evidence.FAULT, metrics={"50%": 3.0}),
+    ]
+    at = np.array([m.measured_us or m.observed_us for m in given_]) * 1000
+    at[1] += 1000
+    lines = MessageLines()
+    alone = [lines.render(columns_of([m]), at[n : n + 1])[0] for n, m in enumerate(given_)]
+    assert lines.render(columns_of(given_), at) == alone
+    assert f",measured_us={T - 200_000}i,retained=t " in alone[1]
+    assert alone[2].endswith(f'",50%=0.1,b=2e+300 {T}000')
+
+
+@given(messages())
+def test_a_receipt_says_again_what_was_put_into_it(given_: Message) -> None:
+    (text,) = receipts.packed(columns_of([given_]))
+    told = receipts.unpacked(text)
+    assert told is not None
+    assert tuple(told) == tuple(getattr(given_, name) for name in told._fields)
+
+
+@pytest.mark.parametrize("text", [None, 7, "", "A" * 43, "A" * 45, "é" * 44, "=" * 44])
+def test_what_is_no_receipt_is_no_point_of_ours(text: object) -> None:
+    assert receipts.unpacked(text) is None
 
 
 def test_every_word_of_status_means_one_thing() -> None:
@@ -83,7 +110,7 @@ def test_an_indicator_with_what_cannot_be_written_is_rejected(changes: dict[str,
 
 
 def test_an_indicator_value_always_has_all_states() -> None:
-    line = indicator_line(INDICATOR).decode()
+    line = indicator_line(INDICATOR)
     assert line.startswith(
         "indicator,community=*,name=online-rate numerator=811i,denominator=826i,lower=0.5,"
     )

@@ -1,20 +1,23 @@
 """Timestamps and redeliveries: what is decided without asking InfluxDB, and what it is asked."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulse.batches import columns_of
 from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from pulse.messages import Message
-from pulse.stores.influx.lines import HEARTBEAT, LATE
+from pulse.stores.influx.ground import NOTHING, SPILL_NS, Mark, Probe, Stored
 from pulse.stores.influx.lookup import clusters
-from pulse.stores.influx.placing import SPILL_NS, Mark, Place, Placer, Probe, Stored
+from pulse.stores.influx.memory import Memory
+from pulse.stores.influx.placing import Placer
 from pulse.stores.influx.reading import in_order_of_reception
 from pulse.stores.influx.rows import Point
+from pulse.stores.influx.spans import Span, first_free, spans_of, stand
 from tests.stores.samples import T, message
 
 
@@ -22,34 +25,54 @@ class Bucket:
     """What InfluxDB would hold: the fake answers every probe, and writing replaces what lies there."""
 
     def __init__(self) -> None:
-        self.points: dict[tuple[str, str, int], Message] = {}
+        self.points: dict[tuple[str, int], Message] = {}
         self.probes = 0
+        self.spans: list[tuple[str, Span]] = []
 
     def at(self, probes: list[Probe]) -> list[Stored]:
         self.probes += len(probes)
         return [
-            Stored(name, device, ns, m.identity, m.measured_us, m.observed_us, m.order, m.retained)
-            for (name, device, ns), m in self.points.items()
-            if any(p[:2] == (name, device) and p.from_ns <= ns <= p.to_ns for p in probes)
+            stored_as(m, ns)
+            for (device, ns), m in self.points.items()
+            if any(p.device == device and p.from_ns <= ns <= p.to_ns for p in probes)
         ]
 
     def write(self, placer: Placer, batch: list[Message], *, answered: bool = True) -> None:
-        examined = placer.examine(batch)
-        for one, place in zip(batch, placer.place(batch, examined, self.at(examined.probes)), strict=True):
-            assert not isinstance(place, str)
-            if place is not None:
-                self.points[HEARTBEAT, one.device, place.ns] = one
-                if place.late_ns is not None:
-                    self.points[LATE, one.device, place.late_ns] = one
+        if not batch:
+            return
+        columns = columns_of(batch)
+        examined = placer.examine(columns)
+        placed = placer.place(columns, examined, self.at(examined.probes))
+        assert not placed.refused
+        for at in np.flatnonzero(placed.written).tolist():
+            self.points[batch[at].device, int(placed.ns[at])] = batch[at]
+        self.spans.extend(
+            (columns.origins[span.origin].device, span)
+            for span in spans_of(columns, examined.device, placed.ns, placed.late)
+        )
         if answered:
-            placer.confirm(batch, examined)
+            placer.confirm(examined)
 
     def heartbeats(self) -> list[Message]:
-        return [m for (name, _, _), m in sorted(self.points.items()) if name == HEARTBEAT]
+        return [m for _, m in sorted(self.points.items())]
+
+    def late(self) -> list[Message]:
+        """What is found by the spans, each message once, in the order in which they were written."""
+        found = {
+            at: m
+            for device, span in self.spans
+            for at, m in sorted(self.points.items())
+            if at[0] == device and span.first_ns <= at[1] <= span.last_ns
+        }
+        return list(found.values())
+
+
+def stored_as(m: Message, ns: int) -> Stored:
+    return Stored(m.device, ns, m.identity, m.measured_us, m.observed_us, m.order, m.retained)
 
 
 def placer(trusted: bool = True) -> Placer:
-    return Placer({}, lambda _device: trusted)
+    return Placer(Memory({}, {}), lambda _device: trusted)
 
 
 # Which time
@@ -76,7 +99,7 @@ def test_the_timestamp_is_the_measured_time_where_it_is_credible(
 def test_the_nanoseconds_are_the_identity() -> None:
     bucket = Bucket()
     bucket.write(placer(), [message(identity=123_456_789)])
-    assert list(bucket.points) == [(HEARTBEAT, "cam-1", (T - 200_000) * 1000 + 789)]
+    assert list(bucket.points) == [("cam-1", (T - 200_000) * 1000 + 789)]
 
 
 # What is asked
@@ -127,49 +150,62 @@ def test_an_unanswered_batch_is_looked_up_when_it_comes_again() -> None:
     assert bucket.points == before
 
 
-@pytest.mark.parametrize("missing", [{"order": 0}, {"order": 0, "measured_us": None}])
-def test_a_point_that_is_just_being_written_is_written_again_in_its_place(
-    missing: dict[str, Any],
-) -> None:
-    """An unanswered request may still be at work: InfluxDB shows a point's fields one by one."""
-    own, given_ = placer(), message(order=5)
-    examined = own.examine([given_])
-    (first,) = own.place([given_], examined, [])
-    assert isinstance(first, Place)
-    whole = Stored(HEARTBEAT, "cam-1", first.ns, 4711, given_.measured_us, T, 5, False)
-    (again,) = own.place([given_], own.examine([given_]), [whole._replace(**missing)])
-    assert isinstance(again, Place)
-    assert again.ns == first.ns
+def test_a_batch_that_is_applied_once_more_keeps_its_places() -> None:
+    bucket, own, given_ = Bucket(), placer(), message(order=5)
+    bucket.write(own, [given_])
+    columns = columns_of([given_, msgspec.structs.replace(given_, observed_us=T + 1, order=6)])
+    examined = own.examine(columns)
+    placed = own.place(columns, examined, bucket.at(examined.probes))
+    assert list(bucket.points) == [("cam-1", placed.ns[0])]
+    assert (placed.written.tolist(), placed.known.tolist()) == ([True, False], [True, False])
 
 
-def test_only_what_came_late_or_out_of_order_gets_a_copy() -> None:
+def test_only_what_came_late_or_out_of_order_is_told_by_a_span() -> None:
     bucket, own = Bucket(), placer()
     bucket.write(own, [message(order=1), message(observed_us=T + SECOND_US, identity=1, order=2)])
     late = message(observed_us=T + 2 * SECOND_US, measured_us=T - 2 * MINUTE_US, identity=2, order=3)
     disordered = message(observed_us=T + 3 * SECOND_US, measured_us=T, identity=3, order=4)
     bucket.write(own, [late, disordered])
-    copies = [(ns, m) for (name, _, ns), m in sorted(bucket.points.items()) if name == LATE]
-    assert copies == [
-        (late.observed_us * 1000, late),
-        (disordered.observed_us * 1000, disordered),
+    assert bucket.late() == [late, disordered]
+    assert [(device, span.received_us) for device, span in bucket.spans] == [
+        ("cam-1", late.observed_us),
+        ("cam-1", disordered.observed_us),
     ]
 
 
-def test_a_burst_received_in_one_microsecond_keeps_its_order_among_the_copies() -> None:
+def test_a_backlog_of_a_device_needs_one_span_and_no_lookup() -> None:
     bucket, own = Bucket(), placer()
-    burst = [message(measured_us=T - HOUR_US - n * SECOND_US, identity=n, order=n) for n in range(300)]
+    burst = [message(measured_us=T - HOUR_US + n * SECOND_US, identity=n, order=n) for n in range(300)]
     bucket.write(own, burst[:200])
-    bucket.write(own, burst[150:])
-    copies = [m for (name, _, _), m in sorted(bucket.points.items()) if name == LATE]
-    assert copies == burst
+    bucket.write(own, burst[200:])
+    assert bucket.probes == 0
+    assert [span.messages for _, span in bucket.spans] == [200, 100]
+    assert bucket.late() == burst
+
+
+def test_what_lies_far_apart_has_a_span_each() -> None:
+    bucket, own = Bucket(), placer()
+    bucket.write(own, [message(measured_us=T - hours * HOUR_US, identity=hours) for hours in (50, 4, 2)])
+    assert [span.messages for _, span in bucket.spans] == [1, 1, 1]
+
+
+def test_spans_stand_at_their_reception_one_behind_the_other() -> None:
+    span = Span(0, T, 0, 0, 1)
+    assert stand(span, NOTHING) == T * 1000
+    assert stand(span, T * 1000 - 1) == T * 1000
+    assert stand(span, T * 1000 + 7) == T * 1000 + 8
+    assert stand(span, T * 1000 + SPILL_NS - 1) is None
+    assert first_free(span, {T * 1000, T * 1000 + 1, T * 1000 + 3}) == T * 1000 + 2
 
 
 def test_more_messages_at_one_time_than_there_is_room_for_are_refused() -> None:
     own = placer()
-    crowd = [message(measured_us=T, identity=1000 * n + 999, order=n) for n in range(SPILL_NS + 1)]
-    *placed, last = own.place(crowd, own.examine(crowd), [])
-    assert len({place.ns for place in placed if isinstance(place, Place)}) == SPILL_NS
-    assert "at one time" in str(last)
+    crowd = columns_of(
+        [message(measured_us=T, identity=1000 * n + 999, order=n) for n in range(SPILL_NS + 1)]
+    )
+    placed = own.place(crowd, own.examine(crowd), [])
+    assert len(set(placed.ns[placed.written].tolist())) == SPILL_NS
+    assert "at one time" in placed.refused[SPILL_NS]
 
 
 @given(data=st.data())
@@ -218,23 +254,21 @@ def test_no_order_of_batches_loses_doubles_or_replaces_a_message(data: st.DataOb
 
 
 def test_near_lookups_are_joined_and_far_ones_are_not() -> None:
-    near = [Probe(HEARTBEAT, f"d{n}", n * 10, n * 10 + 5) for n in range(5)]
-    far = Probe(HEARTBEAT, "d9", 10_000, 10_005)
-    copy = Probe(LATE, "d0", 0, 5)
-    assert clusters([*near, far, copy], 100) == {
-        (HEARTBEAT, 0, 45): {"d0", "d1", "d2", "d3", "d4"},
-        (HEARTBEAT, 10_000, 10_005): {"d9"},
-        (LATE, 0, 5): {"d0"},
+    near = [Probe(f"d{n}", n * 10, n * 10 + 5) for n in range(5)]
+    far = Probe("d9", 10_000, 10_005)
+    assert clusters([*near, far], 100) == {
+        (0, 45): {"d0", "d1", "d2", "d3", "d4"},
+        (10_000, 10_005): {"d9"},
     }
 
 
 def test_a_long_lookup_reads_nobody_elses_past() -> None:
     probes = [
-        Probe(HEARTBEAT, "a", 0, 1000),
-        Probe(HEARTBEAT, "a", 500, 1500),
-        Probe(HEARTBEAT, "b", 700, 710),
+        Probe("a", 0, 1000),
+        Probe("a", 500, 1500),
+        Probe("b", 700, 710),
     ]
-    assert clusters(probes, 100) == {(HEARTBEAT, 0, 1500): {"a"}, (HEARTBEAT, 700, 710): {"b"}}
+    assert clusters(probes, 100) == {(0, 1500): {"a"}, (700, 710): {"b"}}
 
 
 # Order of reception

@@ -1,8 +1,10 @@
 """Telemetry in InfluxDB 2.
 
-`lines` writes line protocol and `rows` reads answers back; `placing` gives every message a timestamp of its
-own and recognises redeliveries, asking `lookup` only for messages that may have come before; `reading`
-brings points back into the order of reception; `client` speaks HTTP and translates failures; `setup`
+Batches stay in columns. `placing` gives every message a timestamp of its own and recognises redeliveries by
+what `memory` remembers; `lookup` asks only for messages that may have come before, and those are looked at
+one by one (`ground`). `lines` writes line protocol, `receipts` what a message is recognised by, `spans`
+where late messages lie; `rows` reads answers back, `windows` piece by piece, and `reading` and `late` bring
+points back into the order of reception. `client` speaks HTTP and translates failures; `setup`
 makes the bucket; `store` is the contract. Reading uses InfluxQL with bound parameters: it returns whole
 points without pivoting, which Flux cannot push down.
 """

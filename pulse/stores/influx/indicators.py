@@ -10,7 +10,7 @@ from pulse.stores.influx.lines import EVERYWHERE, INDICATOR, NS_PER_US, indicato
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def lines(client: Client, points: Sequence[IndicatorPoint]) -> list[bytes]:
+def lines(client: Client, points: Sequence[IndicatorPoint]) -> list[str]:
     """The lines of the values, after the ones that they could not wholly replace have been removed.
 
     InfluxDB merges fields: a value without bounds would leave the bounds of the one before it standing.

@@ -1,20 +1,25 @@
 """Line protocol, written directly: the library's `Point` costs five times as much and alters some values.
 
-Measurements: `heartbeat` holds every message; `late` holds copies of those that came out of order or more
-than a minute after their own time, at the time of their reception, so that reading by reception does not
-have to look everywhere; `transition` and `indicator` are for people.
+Measurements: `heartbeat` holds every message; `late` tells where those lie that came out of order or more
+than a minute after their own time (`spans`), so that reading by reception does not have to look everywhere;
+`transition` and `indicator` are for people.
 """
 
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 from urllib.parse import quote, unquote
 
+import numpy as np
+
+from pulse.batches import Ints, MessageColumns, Metrics, Origin
 from pulse.errors import StoreRejected
 from pulse.ids import is_id
 from pulse.ledger.model import State
-from pulse.messages import Channel, Evidence, Message
+from pulse.messages import Channel, Evidence
 from pulse.stores.acceptable import INT64_MAX, INT64_MIN
 from pulse.stores.base import IndicatorPoint, TransitionPoint
+from pulse.stores.influx import receipts
 
 HEARTBEAT, LATE, TRANSITION, INDICATOR = "heartbeat", "late", "transition", "indicator"
 
@@ -34,18 +39,9 @@ STATUS = {
 """The field `status`: what a message says and on which channel, in one word."""
 
 TAGS = ("community", "device", "kind")
-OWN_FIELDS = (
-    "status",
-    "observed_us",
-    "measured_us",
-    "identity",
-    "order",
-    "seq",
-    "fault",
-    "retained",
-    "queued",
-)
-"""Of these `status`, `observed_us` and `identity` are always there, the others when they say something."""
+OWN_FIELDS = ("status", "receipt", "seq", "fault", "measured_us", "retained")
+"""`status` and `receipt` are always there, the others when they say something: `measured_us` when it is not
+the timestamp."""
 
 _RESERVED = frozenset((*TAGS, *OWN_FIELDS, "time"))
 _ESCAPED = "metric."
@@ -66,64 +62,99 @@ def metric_name(field: str) -> str:
     return unquote(field[len(_ESCAPED) :]) if field.startswith(_ESCAPED) else field
 
 
+def tags(origin: Origin) -> str:
+    """The tags with their leading comma; the ids have been checked, so nothing needs escaping."""
+    return f",community={origin.community},device={origin.device},kind={origin.kind}"
+
+
 class MessageLines:
-    """Renders messages; remembers what repeats: tags and the names of metrics. Not for several threads."""
+    """Renders messages column by column; remembers what repeats: the heads of lines and the names of metrics.
+
+    Not for several threads.
+    """
 
     def __init__(self, remembered: int = 200_000) -> None:
         self._remembered = remembered
-        self._tags: dict[tuple[str, str, str], str] = {}
+        self._heads: dict[Origin, tuple[str, ...]] = {}
         self._keys: dict[str, str] = {}
 
-    def tags(self, message: Message) -> str:
-        """The tags with their leading comma; the ids have been checked, so nothing needs escaping."""
-        origin = (message.community, message.device, message.kind)
-        found = self._tags.get(origin)
+    def render(self, messages: MessageColumns, ns: Ints) -> list[str]:
+        """The line of each message, at its nanoseconds."""
+        heads = [head for origin in messages.origins for head in self._of(origin)]
+        which = messages.origin.astype(np.int64) * len(Evidence) + messages.evidence
+        columns: list[Iterable[str]] = [
+            map(heads.__getitem__, which.tolist()),
+            receipts.packed(messages),
+            self._numbers(messages),
+            *(self._metrics(group, len(messages)) for group in messages.metrics),
+        ]
+        others = self._others(messages, ns)
+        if others is not None:
+            columns.append(others)
+        columns.append(map(" %d".__mod__, ns.tolist()))
+        return list(map("".join, zip(*columns, strict=True)))
+
+    def _of(self, origin: Origin) -> tuple[str, ...]:
+        """The beginning of a line for each kind of evidence, up to the receipt."""
+        found = self._heads.get(origin)
         if found is None:
-            if len(self._tags) >= self._remembered:
-                self._tags.clear()
-            found = self._tags[origin] = f",community={origin[0]},device={origin[1]},kind={origin[2]}"
+            if len(self._heads) >= self._remembered:
+                self._heads.clear()
+            start = f"{HEARTBEAT}{tags(origin)}"
+            found = self._heads[origin] = tuple(
+                f'{start} status="{STATUS[origin.channel, evidence]}",receipt="' for evidence in Evidence
+            )
         return found
 
-    def fields(self, message: Message) -> str:
-        """The fields, the same for `heartbeat` and `late`."""
-        parts = [
-            f'status="{STATUS[message.channel, message.evidence]}"'
-            f",observed_us={message.observed_us}i,identity={message.identity}i"
-        ]
-        if message.measured_us is not None:
-            parts.append(f"measured_us={message.measured_us}i")
-        if message.order:
-            parts.append(f"order={message.order}i")
-        if message.seq is not None:
-            parts.append(f"seq={message.seq}i")
-        if message.fault is not None:
-            parts.append(f'fault="{message.fault.translate(_STRING_SPECIALS)}"')
-        if message.retained:
-            parts.append("retained=t")
-        if message.queued:
-            parts.append("queued=t")
-        if message.metrics:
-            parts.extend(f"{self._key(name)}={float(value)!r}" for name, value in message.metrics.items())
-        return ",".join(parts)
+    def _numbers(self, messages: MessageColumns) -> Iterable[str]:
+        """The end of the receipt, and the sequence numbers."""
+        if messages.numbered.all():
+            return map('",seq=%di'.__mod__, messages.seq.tolist())
+        pairs = zip(messages.seq.tolist(), messages.numbered.tolist(), strict=True)
+        return [f'",seq={seq}i' if numbered else '"' for seq, numbered in pairs]
+
+    def _metrics(self, group: Metrics, count: int) -> Iterable[str]:
+        """The metrics of a group, empty for the messages of others."""
+        form = "".join(f",{self._key(name)}=%r" for name in group.names)
+        values = group.values.tolist()
+        texts = [form % tuple(row) for row in values] if len(group.names) > 1 else _single(form, values)
+        if len(texts) == count and bool((group.rows == np.arange(count)).all()):
+            return texts
+        column = [""] * count
+        for at, text in zip(group.rows.tolist(), texts, strict=True):
+            column[at] = text
+        return column
+
+    def _others(self, messages: MessageColumns, ns: Ints) -> list[str] | None:
+        """What few messages have: a measured time that is not their timestamp, a fault, the retain flag."""
+        elsewhere = messages.dated() & (messages.measured != ns // NS_PER_US)
+        if not (elsewhere.any() or messages.retained.any() or messages.faults):
+            return None
+        column = [""] * len(messages)
+        for at in np.flatnonzero(elsewhere).tolist():
+            column[at] = f",measured_us={messages.measured[at]}i"
+        for at, fault in messages.faults.items():
+            column[at] += f",fault={_text(fault)}"
+        for at in np.flatnonzero(messages.retained).tolist():
+            column[at] += ",retained=t"
+        return column
 
     def _key(self, name: str) -> str:
+        """The field of a metric as it is written, for a form of `%`."""
         found = self._keys.get(name)
         if found is None:
             if len(self._keys) >= self._remembered:
                 self._keys.clear()
-            found = self._keys[name] = metric_field(name).translate(_KEY_SPECIALS)
+            field = metric_field(name).translate(_KEY_SPECIALS)
+            found = self._keys[name] = field.replace("%", "%%")
         return found
 
-    def render(self, message: Message, ns: int, late_ns: int | None) -> bytes:
-        """The line of a message at `ns`, preceded by its copy in `late` if it gets one."""
-        tags, fields = self.tags(message), self.fields(message)
-        line = f"{HEARTBEAT}{tags} {fields} {ns}"
-        if late_ns is not None:
-            line = f"{LATE}{tags} {fields} {late_ns}\n{line}"
-        return line.encode()
+
+def _single(form: str, values: list[list[float]]) -> list[str]:
+    return [form % value for (value,) in values]
 
 
-def transition_line(point: TransitionPoint) -> bytes:
+def transition_line(point: TransitionPoint) -> str:
     """One line of `transition`. Raises `StoreRejected` for ids or times that cannot be written.
 
     Different transitions of a device at one instant differ in the nanoseconds.
@@ -134,10 +165,10 @@ def transition_line(point: TransitionPoint) -> bytes:
         f"{TRANSITION},community={_id(point.community)},device={_id(point.device)},kind={_id(point.kind)}"
         f" before={_text(point.before)},after={_text(point.after)},cause={_text(point.cause)}"
         f",recorded_us={point.recorded_us}i {_time(ns)}"
-    ).encode()
+    )
 
 
-def indicator_line(point: IndicatorPoint) -> bytes:
+def indicator_line(point: IndicatorPoint) -> str:
     """One line of `indicator`. Raises `StoreRejected` for ids or times that cannot be written.
 
     Every state has a field, so that a value written again leaves none of the old one standing.
@@ -154,7 +185,7 @@ def indicator_line(point: IndicatorPoint) -> bytes:
     return (
         f"{INDICATOR},community={community},name={_id(point.name)}"
         f" {','.join(fields)} {_time(point.at_us * NS_PER_US)}"
-    ).encode()
+    )
 
 
 def _id(text: str) -> str:

@@ -6,38 +6,36 @@ from pulse.clock import MINUTE_US
 from pulse.ids import is_id
 from pulse.messages import Message
 from pulse.stores.influx.client import Client, Parameter
-from pulse.stores.influx.lines import HEARTBEAT, LATE, NS_PER_US
-from pulse.stores.influx.placing import Placer, Probe, Stored, grounds_of, same_probes
+from pulse.stores.influx.ground import Probe, Stored, grounds_of, same_probes
+from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US
+from pulse.stores.influx.placing import Placer
+from pulse.stores.influx.receipts import unpacked
 from pulse.stores.sameness import BACKLOG_US
 
 _GAP_NS = MINUTE_US * NS_PER_US
 NAMED_DEVICES = 50
 """With more devices than this the query does not name them: passing over rows costs less than the words."""
 
-_COLUMNS = '"device", "identity", "measured_us", "observed_us", "order", "retained"'
 
-
-def stored(client: Client, probes: Iterable[Probe]) -> list[Stored]:
+def stored(client: Client, wanted: Iterable[Probe]) -> list[Stored]:
     """What lies where the probes point, and perhaps more."""
     found = []
-    for (measurement, from_ns, to_ns), devices in clusters(probes, _GAP_NS).items():
+    for (from_ns, to_ns), devices in clusters(wanted, _GAP_NS).items():
         named, parameters = devices_in(devices)
-        query = f'SELECT {_COLUMNS} FROM "{measurement}" WHERE time >= $from AND time <= $to{named}'
+        query = f'SELECT "device", "receipt" FROM "{HEARTBEAT}" WHERE time >= $from AND time <= $to{named}'
         for series in client.query(query, {"from": from_ns, "to": to_ns, **parameters}):
-            place = [series.columns.index(name.strip('"')) for name in _COLUMNS.split(", ")]
-            for row in series.values:
-                device, identity, measured, observed, order, retained = (row[i] for i in place)
-                if device in devices and identity is not None and observed is not None:
+            for ns, device, text in series.values:
+                receipt = unpacked(text) if device in devices else None
+                if receipt is not None:
                     found.append(
                         Stored(
-                            measurement,
                             device,
-                            row[0],
-                            identity,
-                            measured,
-                            observed,
-                            order or 0,
-                            bool(retained),
+                            ns,
+                            receipt.identity,
+                            receipt.measured_us,
+                            receipt.observed_us,
+                            receipt.order,
+                            receipt.retained,
                         )
                     )
     return found
@@ -49,12 +47,12 @@ def seen(client: Client, messages: Sequence[Message], placer: Placer, *, writes:
     `writes`: the placer knows of every message that was written, so that it can rule most of them out.
     """
     asked = [m for m in messages if is_id(m.device) and (not writes or placer.may_be_stored(m))]
-    probes = [
+    wanted = [
         probe
         for m in asked
         for probe in same_probes(m, placer.at_us(m), placer.ahead_us(m.device) if writes else BACKLOG_US)
     ]
-    grounds = grounds_of({m.device for m in asked}, stored(client, probes))
+    grounds = grounds_of({m.device for m in asked}, stored(client, wanted))
     return [m.device in grounds and grounds[m.device].holds(m) for m in messages]
 
 
@@ -67,31 +65,24 @@ def devices_in(devices: Iterable[str]) -> tuple[str, dict[str, Parameter]]:
     return f" AND ({any_of})", {f"d{i}": name for i, name in enumerate(names)}
 
 
-def clusters(probes: Iterable[Probe], gap_ns: int) -> Mapping[tuple[str, int, int], frozenset[str]]:
-    """Probes joined into few: (measurement, from, to) to the devices in question.
+def clusters(probes: Iterable[Probe], gap_ns: int) -> Mapping[tuple[int, int], frozenset[str]]:
+    """Probes joined into few: (from, to) to the devices in question.
 
     What lies less than `gap_ns` apart is looked up together; a probe that is itself longer than that is
     joined only with those of its own device, so that nobody else's past is read.
     """
-    joined: dict[tuple[str, int, int], frozenset[str]] = {}
-    wide = [p for p in probes if p.to_ns - p.from_ns > gap_ns]
-    narrow = [p for p in probes if p.to_ns - p.from_ns <= gap_ns]
-    for own in _by_device(wide):
-        for start, end, devices in _joined(own, gap_ns):
-            key = (own[0].measurement, start, end)
-            joined[key] = joined.get(key, frozenset()) | devices
-    for measurement in (HEARTBEAT, LATE):
-        for start, end, devices in _joined([p for p in narrow if p.measurement == measurement], gap_ns):
-            key = (measurement, start, end)
-            joined[key] = joined.get(key, frozenset()) | devices
-    return joined
-
-
-def _by_device(probes: Iterable[Probe]) -> Iterable[list[Probe]]:
-    groups: dict[tuple[str, str], list[Probe]] = {}
+    joined: dict[tuple[int, int], frozenset[str]] = {}
+    own: dict[str, list[Probe]] = {}
+    narrow = []
     for probe in probes:
-        groups.setdefault((probe.measurement, probe.device), []).append(probe)
-    return groups.values()
+        if probe.to_ns - probe.from_ns > gap_ns:
+            own.setdefault(probe.device, []).append(probe)
+        else:
+            narrow.append(probe)
+    for group in (*own.values(), narrow):
+        for start, end, devices in _joined(group, gap_ns):
+            joined[start, end] = joined.get((start, end), frozenset()) | devices
+    return joined
 
 
 def _joined(probes: Iterable[Probe], gap_ns: int) -> Iterable[tuple[int, int, frozenset[str]]]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from pulse.messages import Message
 from pulse.stores.influx.client import Series
 from pulse.stores.influx.lines import OWN_FIELDS, STATUS, TAGS, metric_name
+from pulse.stores.influx.receipts import unpacked
 
 _SAID = {word: said for said, word in STATUS.items()}
 
@@ -35,16 +36,16 @@ def _reader(series: Series) -> Callable[[Sequence[Any]], Message | None]:
         for column, position in place.items()
         if column not in {"time", *TAGS, *OWN_FIELDS}
     ]
-    always = [place.get(name) for name in ("status", "observed_us", "identity")]
+    status, receipt = place.get("status"), place.get("receipt")
 
     def value(row: Sequence[Any], name: str) -> Any:
         return row[place[name]] if name in place else series.tags.get(name)
 
     def read(row: Sequence[Any]) -> Message | None:
-        if any(position is None or row[position] is None for position in always):
+        if status is None or receipt is None:
             return None
-        said = _SAID.get(value(row, "status"))
-        if said is None:
+        said, told = _SAID.get(row[status]), unpacked(row[receipt])
+        if said is None or told is None:
             return None
         found = {name: float(row[position]) for position, name in metrics if row[position] is not None}
         return Message(
@@ -53,15 +54,15 @@ def _reader(series: Series) -> Callable[[Sequence[Any]], Message | None]:
             value(row, "kind"),
             said[1],
             said[0],
-            value(row, "observed_us"),
-            value(row, "measured_us"),
-            bool(value(row, "retained")),
-            bool(value(row, "queued")),
-            value(row, "identity"),
+            told.observed_us,
+            told.measured_us,
+            told.retained,
+            told.queued,
+            told.identity,
             value(row, "seq"),
             value(row, "fault"),
             found or None,
-            value(row, "order") or 0,
+            told.order,
         )
 
     return read

@@ -3,17 +3,22 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
+from pulse.batches import MessageColumns, columns_of
 from pulse.clock import DAY_US
 from pulse.errors import SettingsError, StoreRejected, StoreUnavailable
 from pulse.ids import is_id
 from pulse.messages import Message
-from pulse.stores.acceptable import Checker
+from pulse.stores.acceptable import Checker, are_acceptable
 from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
-from pulse.stores.influx import indicators, lookup, marks, reading
+from pulse.stores.influx import indicators, late, lookup, marks, reading
 from pulse.stores.influx.client import BUCKET_SETTING, Client, Misconfigured
 from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, MessageLines, transition_line
-from pulse.stores.influx.placing import Place, Placer
+from pulse.stores.influx.memory import Memory
+from pulse.stores.influx.placing import Examined, Placer
 from pulse.stores.influx.setup import ensure_bucket
+from pulse.stores.influx.spans import Span, first_free, span_line, spans_of, stand
 from pulse.stores.influx.writing import write_lines
 from pulse.stores.sameness import BACKLOG_US
 
@@ -60,22 +65,24 @@ class InfluxTelemetryStore:
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages; they can be read when this returns."""
         refused: dict[int, str] = {}
+        accepted, positions = messages, list(range(len(messages)))
+        if not (isinstance(messages, MessageColumns) and are_acceptable(messages)):
+            refused = self._unacceptable(messages)
+            positions = [position for position in positions if position not in refused]
+            accepted = [messages[position] for position in positions]
         known = 0
         with self._writing:
             self._ensure_open()
-            for position, message in enumerate(messages):
-                reason = self._checker.why_not(message)
-                if reason is not None:
-                    refused[position] = reason
-            positions = [position for position in range(len(messages)) if position not in refused]
-            accepted = [messages[position] for position in positions]
             if accepted:
-                not_taken, known = self._write_or_reopen(accepted)
-                for position, reason in not_taken:
-                    refused[positions[position]] = reason
+                not_taken, known = self._write_or_reopen(columns_of(accepted))
+                refused.update((positions[position], reason) for position, reason in not_taken.items())
         return Written(len(messages) - len(refused), tuple(sorted(refused.items())), known)
 
-    def _write_or_reopen(self, messages: Sequence[Message]) -> tuple[list[tuple[int, str]], int]:
+    def _unacceptable(self, messages: Sequence[Message]) -> dict[int, str]:
+        reasons = ((at, self._checker.why_not(message)) for at, message in enumerate(messages))
+        return {at: reason for at, reason in reasons if reason is not None}
+
+    def _write_or_reopen(self, messages: MessageColumns) -> tuple[dict[int, str], int]:
         try:
             return self._write(messages)
         except Misconfigured as error:
@@ -84,26 +91,47 @@ class InfluxTelemetryStore:
                 self._opened, self._placer = False, None
             raise
 
-    def _write(self, messages: Sequence[Message]) -> tuple[list[tuple[int, str]], int]:
-        """Positions and reasons of what is refused, and how many were stored before."""
+    def _write(self, messages: MessageColumns) -> tuple[dict[int, str], int]:
+        """Reasons of what is refused, by position, and how many were stored before."""
         placer = self._placer
         if placer is None:
-            known = marks.load(self._client, min(m.observed_us for m in messages))
-            placer = self._placer = Placer(known, self._clock_trusted, self._datable_us)
+            memory = marks.load(self._client, int(messages.observed.min()))
+            placer = self._placer = Placer(memory, self._clock_trusted, self._datable_us)
         examined = placer.examine(messages)
-        places = placer.place(messages, examined, lookup.stored(self._client, examined.probes))
-        refused, sent, lines, again = [], [], [], set()
-        for position, (message, place) in enumerate(zip(messages, places, strict=True)):
-            if isinstance(place, Place):
-                sent.append(position)
-                lines.append(self._lines.render(message, place.ns, place.late_ns))
-                if place.known:
-                    again.add(position)
-            elif place is not None:
-                refused.append((position, place))
-        refused.extend((sent[line], reason) for line, reason in write_lines(self._client, lines))
-        placer.confirm(messages, examined)
-        return refused, places.count(None) + len(again.difference(position for position, _ in refused))
+        placed = placer.place(messages, examined, lookup.stored(self._client, examined.probes))
+        spans = spans_of(messages, examined.device, placed.ns, placed.late)
+        sent = np.flatnonzero(placed.written)
+        lines = self._span_lines(placer, messages, examined, spans)
+        # First the spans: one whose messages never come is harmless, a late message without one is not found.
+        lines.extend(self._lines.render(messages.take(sent), placed.ns[sent]))
+        refused = dict(placed.refused)
+        for line, reason in write_lines(self._client, lines):
+            if line < len(spans):
+                of_span = placed.late & (messages.origin == spans[line].origin)
+                refused.update(dict.fromkeys(np.flatnonzero(of_span).tolist(), reason))
+            else:
+                refused[int(sent[line - len(spans)])] = reason
+        placer.confirm(examined)
+        known = placed.known | ~placed.written
+        known[list(refused)] = False
+        return refused, int(known.sum())
+
+    def _span_lines(
+        self, placer: Placer, messages: MessageColumns, examined: Examined, spans: Sequence[Span]
+    ) -> list[str]:
+        """The lines of what came late; each point stands where none of its device stands."""
+        last_ns, lines = placer.memory.late_ns, []
+        number_of = (
+            dict(zip(messages.origin.tolist(), examined.device.tolist(), strict=True)) if spans else {}
+        )
+        for span in spans:
+            number = number_of[span.origin]
+            ns = stand(span, int(last_ns[number]))
+            if ns is None:
+                ns = first_free(span, late.standing(self._client, messages.origins[span.origin].device, span))
+            last_ns[number] = max(int(last_ns[number]), ns)
+            lines.append(span_line(messages, span, ns))
+        return lines
 
     def seen(self, messages: Sequence[Message]) -> list[bool]:
         """For each message, whether the same one is stored already."""
@@ -111,7 +139,7 @@ class InfluxTelemetryStore:
             placer = self._placer
             if placer is not None:
                 return lookup.seen(self._client, messages, placer, writes=True)
-        placer = Placer({}, self._clock_trusted, self._datable_us)
+        placer = Placer(Memory({}, {}), self._clock_trusted, self._datable_us)
         return lookup.seen(self._client, messages, placer, writes=False)
 
     def read_messages(
@@ -143,7 +171,7 @@ class InfluxTelemetryStore:
         """Store indicator values. `StoreRejected` if some cannot be stored; the others are."""
         self._write_points(indicators.lines(self._client, points))
 
-    def _write_points(self, lines: Sequence[bytes]) -> None:
+    def _write_points(self, lines: Sequence[str]) -> None:
         self._ensure_open()
         refused = write_lines(self._client, lines)
         if refused:
@@ -159,7 +187,7 @@ class InfluxTelemetryStore:
 
     def ping(self) -> None:
         """Return if InfluxDB answers with this token from this bucket, else raise what to check."""
-        self._client.rows(f'SELECT "identity" FROM "{HEARTBEAT}" WHERE time = {NS_PER_US} LIMIT 1')
+        self._client.rows(f'SELECT "receipt" FROM "{HEARTBEAT}" WHERE time = {NS_PER_US} LIMIT 1')
 
     def close(self) -> None:
         """Close the connections."""

@@ -8,7 +8,7 @@ from pulse.stores.influx.client import Client
 REQUEST_BYTES = 4_000_000
 
 
-def write_lines(client: Client, lines: Sequence[bytes]) -> list[tuple[int, str]]:
+def write_lines(client: Client, lines: Sequence[str]) -> list[tuple[int, str]]:
     """Write all lines; gives position and reason of those that InfluxDB will never take.
 
     A refused request is halved until the refused line is alone. InfluxDB may have stored some of such a
@@ -29,7 +29,7 @@ def write_lines(client: Client, lines: Sequence[bytes]) -> list[tuple[int, str]]
     return refused
 
 
-def _requests(lines: Sequence[bytes]) -> list[tuple[int, int]]:
+def _requests(lines: Sequence[str]) -> list[tuple[int, int]]:
     """Ranges of lines of at most `REQUEST_BYTES`, longer lines alone."""
     requests, start, size = [], 0, 0
     for position, line in enumerate(lines):
