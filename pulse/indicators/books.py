@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from pulse.clock import SECOND_US, Clock
 from pulse.errors import BadInput
-from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Run
+from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Maintenance, Run
 from pulse.ledger.replay import Books, Known
 from pulse.stores.relational import coverage, intervals, maintenance, registry, spoolstatus
 from pulse.stores.relational.database import Database
@@ -53,7 +53,7 @@ class Library:
         self._clock = clock
         self._default_timeout_s = default_timeout_s
         self._lock = threading.Lock()
-        self._registered: tuple[int, list[Device]] | None = None
+        self._registered: tuple[int, list[Device], list[Maintenance]] | None = None
 
     def as_of(self) -> AsOf:
         """What "now" means at this moment."""
@@ -135,24 +135,22 @@ class Library:
         blinds = [blind for _, blind in coverage.entries(connection)]
         if as_of.stale and as_of.blind_since_us is not None:
             blinds.append(Blind(as_of.blind_since_us, FOREVER, as_of.blind_since_us, cause="collector_away"))
+        devices, windows = self._declared(connection)
         return Books(
-            self._devices(connection),
-            FOREVER if start is None else start,
-            blinds,
-            maintenance.entries(connection),
-            ever=EVER,
-            forever=FOREVER,
+            devices, FOREVER if start is None else start, blinds, windows, ever=EVER, forever=FOREVER
         )
 
-    def _devices(self, connection: Connection) -> list[Device]:
+    def _declared(self, connection: Connection) -> tuple[list[Device], list[Maintenance]]:
+        """What people declared: devices and maintenance."""
         version = registry.version(connection)
         with self._lock:
             if self._registered is not None and self._registered[0] == version:
-                return self._registered[1]
+                return self._registered[1:]
         devices = registry.ledger_devices(connection, default_timeout_s=self._default_timeout_s)
+        windows = maintenance.entries(connection)
         with self._lock:
-            self._registered = (version, devices)
-        return devices
+            self._registered = (version, devices, windows)
+        return devices, windows
 
 
 def _ended(runs: Sequence[Run], alive_until: int) -> list[Run]:
