@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pulse.access.incidents import MOST_REASON
+from pulse.access.reasons import MOST_REASON
 
 
 class ScopeItem(BaseModel):

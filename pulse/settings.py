@@ -134,6 +134,13 @@ class Settings(BaseSettings):
         le=1440,
         description="Minutes within which these changes make it flap, and without one of which it stops.",
     )
+    maintenance_backdate_min: int = Field(
+        60,
+        ge=0,
+        le=10_080,
+        description="Minutes after its beginning up to which maintenance can be recorded by one person; "
+        "later ones wait for a second.",
+    )
     demo: bool = Field(
         False, description="Say on every page that the data is simulated; set by `pulse demo`."
     )
@@ -222,6 +229,10 @@ class Settings(BaseSettings):
     def flap_window_us(self) -> int:
         """The window of flapping in microseconds."""
         return self.flap_window_minutes * MINUTE_US
+
+    def maintenance_backdate_us(self) -> int:
+        """How long after its beginning maintenance can be recorded by one person, microseconds."""
+        return self.maintenance_backdate_min * MINUTE_US
 
     def page_address(self) -> str:
         """The address of the pages for links that people are given, without a slash at its end."""

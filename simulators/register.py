@@ -40,11 +40,13 @@ def register(db: Database, simulated: Fleet, now_us: int) -> int:
                 f"the registry holds {len(known - ours)} devices that are not of this fleet, such as "
                 f"{min(known - ours)}; simulate into an installation of its own, with the seed it began with"
             )
-        with noted(connection, system("simulators", socket.gethostname()), now_us):
+        actor = system("simulators", socket.gethostname())
+        with noted(connection, actor, now_us):
             registry.put_communities(connection, simulated.communities, now_us)
             registry.put_kinds(connection, simulated.kinds, now_us)
             registry.put_planned(connection, simulated.planned, now_us)
-            registry.put_devices(connection, [d for d in simulated.devices if d.id not in known], now_us)
+            fresh = [device for device in simulated.devices if device.id not in known]
+            registry.put_devices(connection, fresh, now_us, by=actor.name)
     return len(ours - known)
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from api.pages.words import Times, Words, _
 from pulse.registry.model import Community, DeviceRecord, Kind
+from pulse.registry.plans import Weekly, minute_text
 
 STATES: Final = {
     "online": _("Online"),
@@ -47,6 +48,16 @@ INCIDENTS: Final = {
     "approved": _("Counts as unknown"),
     "dismissed": _("Dismissed"),
 }
+MAINTENANCE: Final = {
+    "pending": _("To be approved"),
+    "planned": _("Planned"),
+    "running": _("Under way"),
+    "over": _("Over"),
+    "recorded": _("In force"),
+    "refused": _("Turned down"),
+    "cancelled": _("Cancelled"),
+}
+WEEKDAYS: Final = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
 EVIDENCE: Final = {
     "beat": _("Heartbeat"),
     "fault": _("Heartbeat with a fault"),
@@ -74,6 +85,7 @@ SCOPES: Final = {
     "audit:read": _("Read the audit log"),
     "coverage:write": _("Decide whether a community's silence was the network's fault"),
     "credentials:write": _("Issue and revoke devices' credentials"),
+    "maintenance:write": _("Record maintenance, approve and cancel it"),
     "tokens:write": _("Make and revoke API tokens"),
     "users:write": _("Manage accounts"),
 }
@@ -103,6 +115,10 @@ ACTIONS: Final = {
     "incident.confirm": _("Confirm blindness"),
     "incident.approve": _("Approve blindness"),
     "incident.dismiss": _("Dismiss suspicion"),
+    "maintenance.record": _("Record maintenance"),
+    "maintenance.approve": _("Approve maintenance"),
+    "maintenance.refuse": _("Refuse maintenance"),
+    "maintenance.cancel": _("Cancel maintenance"),
     "registry.import": _("Import devices"),
     "registry.add": _("Add to registry"),
     "registry.change": _("Change registry"),
@@ -155,6 +171,13 @@ MEMBERS: Final = {
     "kind": _("Kind"),
     "quantity": _("Quantity"),
     "building": _("Building"),
+    "tag": _("Tag"),
+    "from_us": _("Begins"),
+    "to_us": _("Ends"),
+    "weekdays": _("Weekdays"),
+    "daily": _("Time of day"),
+    "effect": _("Effect shown"),
+    "device": _("Device"),
     "location": _("Place"),
     "tags": _("Tags"),
     "vendor": _("Maker"),
@@ -218,6 +241,21 @@ class Labels:
         """What became of a suspicion."""
         return self._words.gettext(INCIDENTS[status])
 
+    def maintenance(self, status: str) -> str:
+        """How an entry of maintenance stands; of one in force also `planned`, `running` and `over`."""
+        return self._words.gettext(MAINTENANCE[status])
+
+    def weekday(self, day: int) -> str:
+        """The name of a weekday, 1 for Monday."""
+        return self._words.gettext(WEEKDAYS[day - 1])
+
+    def weekly(self, weekly: Weekly) -> str:
+        """The windows of every week: `周一、周四 22:00–02:00`."""
+        days = self._words.gettext(_(", ")).join(self.weekday(day) for day in weekly.days)
+        if len(weekly.days) == len(WEEKDAYS):
+            days = self._words.gettext(_("every day"))
+        return f"{days} {minute_text(weekly.begins_min)}–{minute_text(weekly.ends_min)}"
+
     def evidence(self, slug: str) -> str:
         """What a message said."""
         return self._words.gettext(EVIDENCE[slug])
@@ -267,6 +305,8 @@ class Labels:
                 return self.role(value)
             case str() if name == "status" and value in INCIDENTS:
                 return self.incident(value)
+            case str() if name == "status" and value in MAINTENANCE:
+                return self.maintenance(value)
             case str() if name == "agent":
                 return self.browser(value)
             case str() if name == "reason" and value in REASONS:

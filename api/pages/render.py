@@ -16,6 +16,7 @@ from api.pages import labels
 from api.pages.bars import TOPS
 from api.pages.words import LANGUAGES, Language, Times, Words, chosen, words
 from pulse.clock import to_iso
+from pulse.ledger.model import FOREVER
 from pulse.settings import Settings
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
@@ -133,6 +134,7 @@ class Renderer:
         environment.globals.update(
             asset=asset,
             demo=self._settings.demo,
+            forever=FOREVER,
             iso=to_iso,
             labels=labels.Labels(catalogue),
             times=self.times,

@@ -149,6 +149,11 @@ class Times:
         short = self.short(at_us, now_us)
         return short[:5] if short[2] == ":" else short
 
+    def minute(self, at_us: int, after_us: int | None = None) -> str:
+        """`2026-11-23 13:05`; `13:05` of what ends on the day on which it began at `after_us`."""
+        same_day = after_us is not None and self.day(after_us) == self.day(at_us)
+        return f"{self.moment(at_us):%H:%M}" if same_day else f"{self.moment(at_us):%Y-%m-%d %H:%M}"
+
     def offset(self, at_us: int) -> str:
         """The zone's offset then: `UTC+8`, `UTC+5:30`."""
         offset = self.moment(at_us).utcoffset() or timedelta()

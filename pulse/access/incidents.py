@@ -7,14 +7,14 @@ decision comes with its audit entry and its live event in the same transaction.
 
 from sqlalchemy import Connection
 
+from pulse.access.reasons import reason_of
 from pulse.access.roles import Actor, person
-from pulse.errors import BadInput, Conflict, NotFound
+from pulse.errors import Conflict, NotFound
 from pulse.ledger.model import Blind, Scope
 from pulse.stores.relational import audit, coverage, events, incidents, meta
 from pulse.stores.relational.incidents import APPROVED, CONFIRMED, DISMISSED, SUSPECTED, Decision, Entry
 
 CAUSE = "confirmed_blindness"
-MOST_REASON = 500
 
 
 def confirm(connection: Connection, actor: Actor, entry_id: int, reason: str, now_us: int) -> Entry:
@@ -24,7 +24,7 @@ def confirm(connection: Connection, actor: Actor, entry_id: int, reason: str, no
     reason that is none, `Conflict` when something was decided before.
     """
     entry = _known(connection, actor, entry_id)
-    said = _reason(reason)
+    said = reason_of(reason)
     _expect(entry, SUSPECTED)
     return _decided(
         connection,
@@ -62,7 +62,7 @@ def dismiss(connection: Connection, actor: Actor, entry_id: int, reason: str, no
     Raises `NotFound`, `BadInput` and `Conflict` as `confirm` does.
     """
     entry = _known(connection, actor, entry_id)
-    said = _reason(reason)
+    said = reason_of(reason)
     _expect(entry, SUSPECTED, CONFIRMED, APPROVED)
     if entry.blind_id is not None:
         coverage.revoke(connection, entry.blind_id, now_us)
@@ -95,17 +95,6 @@ def _known(connection: Connection, actor: Actor, entry_id: int) -> Entry:
     if entry is None or not actor.sees(entry.found.community):
         raise NotFound(f"没有事件 {entry_id} / there is no incident {entry_id}")
     return entry
-
-
-def _reason(text: str) -> str:
-    said = " ".join(text.split())
-    if not said or len(said) > MOST_REASON or not said.isprintable():
-        raise BadInput(
-            f"请说明理由，至多 {MOST_REASON} 个可见字符 / "
-            f"give the reason in at most {MOST_REASON} visible characters",
-            where="reason",
-        )
-    return said
 
 
 _STANDING = {

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     COVERAGE_WRITE = "coverage:write"
     CREDENTIALS_WRITE = "credentials:write"
+    MAINTENANCE_WRITE = "maintenance:write"
     TOKENS_WRITE = "tokens:write"
     USERS_WRITE = "users:write"
 
@@ -47,6 +48,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.AUDIT_READ,
         Permission.COVERAGE_WRITE,
         Permission.CREDENTIALS_WRITE,
+        Permission.MAINTENANCE_WRITE,
         Permission.TOKENS_WRITE,
     },
     Role.EVALUATOR: _LOOKING | {Permission.AUDIT_READ, Permission.TOKENS_WRITE},

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from pulse.clock import SECOND_US, Clock
 from pulse.errors import BadInput
-from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Run
+from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Maintenance, Run
 from pulse.ledger.replay import Books, Known
 from pulse.stores.relational import coverage, intervals, maintenance, registry, spoolstatus
 from pulse.stores.relational.coverage import Watermark
@@ -68,8 +68,8 @@ class Library:
         self._clock = clock
         self._default_timeout_s = default_timeout_s
         self._lock = threading.Lock()
-        self._registered: dict[float, tuple[int, list[Device]]] = {}
-        """By the default timeout: the registry's version, and its devices."""
+        self._registered: dict[float, tuple[int, list[Device], list[Maintenance]]] = {}
+        """By the default timeout: the registry's version, its devices, and maintenance."""
 
     @property
     def default_timeout_us(self) -> int:
@@ -142,11 +142,12 @@ class Library:
             if known_us is None:
                 known_us = at_us if mark is None else max(at_us, mark.through_us)
             start = coverage.start_us(connection)
+            devices, windows = self._declared(connection, default_us / SECOND_US)
             books = Books(
-                self._devices(connection, default_us / SECOND_US),
+                devices,
                 FOREVER if start is None else start,
                 [blind for _, blind in coverage.entries(connection)],
-                maintenance.entries(connection),
+                windows,
                 ever=EVER,
                 forever=FOREVER,
             )
@@ -196,25 +197,25 @@ class Library:
         blinds = [blind for _, blind in coverage.entries(connection)]
         if as_of.stale and as_of.blind_since_us is not None:
             blinds.append(Blind(as_of.blind_since_us, FOREVER, as_of.blind_since_us, cause="collector_away"))
+        devices, windows = self._declared(connection, self._default_timeout_s)
         return Books(
-            self._devices(connection, self._default_timeout_s),
-            FOREVER if start is None else start,
-            blinds,
-            maintenance.entries(connection),
-            ever=EVER,
-            forever=FOREVER,
+            devices, FOREVER if start is None else start, blinds, windows, ever=EVER, forever=FOREVER
         )
 
-    def _devices(self, connection: Connection, default_timeout_s: float) -> list[Device]:
+    def _declared(
+        self, connection: Connection, default_timeout_s: float
+    ) -> tuple[list[Device], list[Maintenance]]:
+        """What people declared: devices and maintenance."""
         version = registry.version(connection)
         with self._lock:
             kept = self._registered.get(default_timeout_s)
         if kept is not None and kept[0] == version:
-            return kept[1]
+            return kept[1:]
         devices = registry.ledger_devices(connection, default_timeout_s=default_timeout_s)
+        windows = maintenance.entries(connection)
         with self._lock:
-            self._registered[default_timeout_s] = (version, devices)
-        return devices
+            self._registered[default_timeout_s] = (version, devices, windows)
+        return devices, windows
 
 
 def _ended(runs: Sequence[Run], alive_until: int) -> list[Run]:

@@ -1,6 +1,7 @@
 """Recompute answers from messages, coverage, registry and maintenance: the other side of rule 12."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple, Protocol
 
 from pulse.ledger.answer import Listening
@@ -14,6 +15,7 @@ from pulse.ledger.model import (
     Device,
     Maintenance,
     Run,
+    Scope,
     Terms,
     known_blinds,
     known_maintenance,
@@ -100,7 +102,9 @@ class Known:
     def __init__(self, books: Books, known_at: int) -> None:
         self.known_at = known_at
         self._blinds = books.coverage_known(known_at)
-        self._maintenance = known_maintenance(books.maintenance, known_at)
+        self._maintenance: dict[Scope, list[Maintenance]] = {}
+        for window in known_maintenance(books.maintenance, known_at):
+            self._maintenance.setdefault(window.scope, []).append(window)
         self._shared: dict[tuple[tuple[int, ...], tuple[Terms, ...]], Listening] = {}
         self._scoped = [i for i, b in enumerate(self._blinds) if any(b.scope)]
         self._general = tuple(i for i, b in enumerate(self._blinds) if not any(b.scope))
@@ -117,7 +121,10 @@ class Known:
 
     def maintenance(self, device: Device) -> list[Maintenance]:
         """The windows that cover this device."""
-        return [m for m in self._maintenance if m.scope.covers(device)]
+        found: list[Maintenance] = []
+        for members in product((None, device.id), (None, device.kind), (None, device.community)):
+            found += self._maintenance.get(Scope(*members), ())
+        return found
 
 
 def device_figures(device: Device, runs: Sequence[Run], known: Known, query: Query) -> Figures:

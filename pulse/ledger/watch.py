@@ -1,6 +1,6 @@
 """What lies over presence in operation: coverage and accounting of many devices, in columns."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,13 +74,17 @@ class Hearing:
         return number
 
 
-def covered(fleet: Fleet, scope: Scope) -> Flags:
-    """Which devices a scope covers (twin: `Scope.covers`)."""
-    places = np.array([_covers_place(scope, place) for place in fleet.places], dtype=bool)
+def covered(fleet: Fleet, scopes: Collection[Scope]) -> Flags:
+    """Which devices some scope covers (twin: `Scope.covers`)."""
+    wide = [scope for scope in scopes if scope.device is None]
+    places = np.array([any(_covers_place(s, place) for s in wide) for place in fleet.places], dtype=bool)
     flags: Flags = places[fleet.place]
-    if scope.device is not None:
-        named = int(fleet.positions([scope.device])[0])
-        flags[np.arange(len(fleet)) != named] = False
+    # A building has many devices, each named by a scope of its own.
+    naming = [scope for scope in scopes if scope.device is not None]
+    where = fleet.positions([scope.device or "" for scope in naming])
+    for scope, position in zip(naming, where.tolist(), strict=True):
+        if position >= 0 and _covers_place(scope, fleet.places[fleet.place[position]]):
+            flags[position] = True
     return flags
 
 
@@ -108,9 +112,8 @@ class Accounting:
         """For each device the State that lies over its presence, or `NORMAL`."""
         fleet = self._fleet
         over = np.full(len(fleet), NORMAL, dtype=np.int8)
-        for window in known_maintenance(self._maintenance, now):
-            if window.start <= now < window.end:
-                over[covered(fleet, window.scope)] = State.EXCLUDED
+        scopes = {w.scope for w in known_maintenance(self._maintenance, now) if w.start <= now < w.end}
+        over[covered(fleet, scopes)] = State.EXCLUDED
         over[(fleet.retired_recorded <= now) & (fleet.retired <= now)] = State.RETIRED
         over[(now < fleet.commissioned_recorded) | (now < fleet.commissioned)] = State.NOT_COMMISSIONED
         return over

@@ -51,7 +51,7 @@ def import_registry(
         raise _unknown(what)
     with db.write() as connection, noted(connection, actor, now_us, [what]):
         with connection.begin_nested() as savepoint:
-            changes = _put(connection, what, text, now_us, prefix)
+            changes = _put(connection, what, text, now_us, prefix, actor.name)
             if dry_run:
                 savepoint.rollback()
         if not dry_run:
@@ -78,7 +78,7 @@ def export_registry(db: Database, what: What) -> str:
     raise _unknown(what)
 
 
-def _put(connection: Connection, what: What, text: bytes, now_us: int, prefix: bool) -> Changes:
+def _put(connection: Connection, what: What, text: bytes, now_us: int, prefix: bool, by: str) -> Changes:
     if what == "communities":
         return registry.put_communities(connection, csvfile.parse_communities(text), now_us)
     if what == "kinds":
@@ -90,7 +90,7 @@ def _put(connection: Connection, what: What, text: bytes, now_us: int, prefix: b
         return registry.put_planned(connection, quantities, now_us)
     if what == "devices":
         devices = csvfile.parse(text, communities=communities, kinds=kinds, prefix=prefix)
-        return registry.put_devices(connection, devices, now_us)
+        return registry.put_devices(connection, devices, now_us, by=by)
     raise _unknown(what)
 
 

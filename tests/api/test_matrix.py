@@ -11,14 +11,22 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.auth.guard import FORM_HEADER, Allowed, Open, guard_of, routes
+from pulse.clock import HOUR_US, to_iso
 from pulse.ledger.correlated import Incident
 from pulse.ledger.model import FOREVER, Blind, Scope
-from pulse.stores.relational import coverage, incidents
+from pulse.registry.plans import Plan, Reach
+from pulse.stores.relational import coverage, incidents, maintenance
 from tests.api.site import END, Site
 from tests.api.who import WHO, A, B, Crowd, closed, ending_streams, told_of
 
 LOOKING = {"indicators:read", "devices:read", "collector:read"}
-MANAGING = LOOKING | {"audit:read", "coverage:write", "credentials:write", "tokens:write"}
+MANAGING = LOOKING | {
+    "audit:read",
+    "coverage:write",
+    "credentials:write",
+    "maintenance:write",
+    "tokens:write",
+}
 MAY = {
     "admin": MANAGING | {"metrics:read", "users:write"},
     "manager of all": MANAGING | {"metrics:read"},
@@ -59,10 +67,12 @@ _FORM = frozenset({200, 303, 404, 409, 422})
 _DEVICE = ({"id": "cam-1"}, {"id": "cam-5"})
 _PAGE = ({"device_id": "cam-1"}, {"device_id": "cam-5"})
 _SILENCE = ({"incident_id": "1"}, {"incident_id": "2"})
+_UPKEEP = ({"entry_id": "1"}, {"entry_id": "2"})
 _INCIDENT = ({"id": "1"}, {"id": "2"})
 _DECIDED = frozenset({200, 409})
 """Somebody else may have decided before."""
 _REASON = {"reason": "光缆被挖断"}
+_PLAN = {"community": A, "from": to_iso(END), "to": to_iso(END + HOUR_US), "reason": "换电池"}
 _ONE = {"name": "nobody-of-this-name", "session_id": "999", "token_id": "999", "number": "999"}
 
 TABLE = {
@@ -87,6 +97,19 @@ TABLE = {
     ),
     ("POST", "/api/v1/incidents/{id}/dismiss"): Row(
         "coverage:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
+    ),
+    ("GET", "/api/v1/maintenance"): Row("devices:read"),
+    ("POST", "/api/v1/maintenance"): Row("maintenance:write", body=_PLAN),
+    ("POST", "/api/v1/maintenance/preview"): Row("maintenance:write", body=_PLAN),
+    ("GET", "/api/v1/maintenance/{id}"): Row("devices:read", of_a=_INCIDENT[0], of_b=_INCIDENT[1]),
+    ("POST", "/api/v1/maintenance/{id}/approve"): Row(
+        "maintenance:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1]
+    ),
+    ("POST", "/api/v1/maintenance/{id}/refuse"): Row(
+        "maintenance:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
+    ),
+    ("POST", "/api/v1/maintenance/{id}/cancel"): Row(
+        "maintenance:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
     ),
     ("GET", "/api/v1/me"): Row(None),
     ("GET", "/api/v1/users"): Row("users:write"),
@@ -126,6 +149,19 @@ TABLE = {
     ),
     ("POST", "/incidents/{incident_id}/dismiss"): Row(
         "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
+    ),
+    ("GET", "/maintenance"): Row("devices:read"),
+    ("POST", "/maintenance"): Row("maintenance:write", done=_FORM, session=True),
+    ("POST", "/maintenance/preview"): Row("maintenance:write", done=_FORM, session=True),
+    ("GET", "/maintenance/{entry_id}"): Row("devices:read", of_a=_UPKEEP[0], of_b=_UPKEEP[1]),
+    ("POST", "/maintenance/{entry_id}/approve"): Row(
+        "maintenance:write", done=_FORM, session=True, of_a=_UPKEEP[0], of_b=_UPKEEP[1]
+    ),
+    ("POST", "/maintenance/{entry_id}/refuse"): Row(
+        "maintenance:write", done=_FORM, session=True, of_a=_UPKEEP[0], of_b=_UPKEEP[1]
+    ),
+    ("POST", "/maintenance/{entry_id}/cancel"): Row(
+        "maintenance:write", done=_FORM, session=True, of_a=_UPKEEP[0], of_b=_UPKEEP[1]
     ),
     ("GET", "/devices"): Row("devices:read"),
     ("GET", "/devices/{device_id}"): Row("devices:read", of_a=_PAGE[0], of_b=_PAGE[1]),
@@ -182,6 +218,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 coverage.record(connection, blind)
             only = Blind(END - 90, END, END, scope=Scope(device="cam-5"), cause="queued_without_time")
             coverage.record(connection, only)
+            for reach in (Reach(community=A), Reach(device="cam-5")):
+                plan = Plan(reach, END - 9, END, "换电池")
+                maintenance.put(connection, maintenance.Entry(0, plan, END, "user:wang"))
         yield site
 
 

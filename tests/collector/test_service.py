@@ -12,8 +12,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from collector import coverage as causes
 from collector import recovery
+from pulse.access import maintenance as recording
+from pulse.access.roles import command_line
+from pulse.clock import HOUR_US
 from pulse.ledger.model import FOREVER, Evidence, Maintenance, Scope
 from pulse.messages import Message
+from pulse.registry.plans import Plan, Reach
 from pulse.settings import Broker
 from pulse.stores.relational import events, maintenance, quarantine, registry
 from tests.collector.station import TIMEOUT_S, Station, field, topic
@@ -22,6 +26,7 @@ from tests.collector.test_mqtt import eventually
 from tests.servers import RunningBroker, mosquitto
 
 SECOND_US = 1_000_000
+_MEI, _LI = command_line("mei", "host"), command_line("li", "host")
 
 
 @pytest.fixture
@@ -107,6 +112,29 @@ def test_a_device_that_nobody_registered_is_stored_and_waits_in_the_inbox(statio
         devices.beat("stranger")
         eventually(lambda: station.state("stranger") == "online", "online once registered", 5)
         assert discovered() == []
+
+
+def test_the_running_collector_takes_maintenance_once_it_is_approved_and_lets_go_of_it(
+    station: Station,
+) -> None:
+    """A building's, recorded an hour and more after its beginning."""
+    station.register("cam-1", building="3号楼")
+    with station.collecting():
+        eventually(lambda: station.state("cam-1") == "offline", "offline", 10)
+        now_us = station.clock.now_us()
+        reach = Reach(community="xinjinglou", building="3号楼")
+        plan = Plan(reach, now_us - 2 * HOUR_US, now_us + HOUR_US, "换电池")
+        with station.db.write() as connection:
+            waiting = recording.record(connection, _MEI, plan, now_us, HOUR_US)
+        assert waiting.status == "pending"
+        before = station.transitions("cam-1")
+        with station.db.write() as connection:
+            recording.approve(connection, _LI, waiting.id, station.clock.now_us())
+        eventually(lambda: station.state("cam-1") == "excluded", "maintenance", 5)
+        with station.db.write() as connection:
+            recording.cancel(connection, _MEI, waiting.id, "改期", station.clock.now_us())
+        eventually(lambda: station.state("cam-1") == "offline", "offline again", 5)
+        assert len(station.transitions("cam-1")) == len(before) + 2
 
 
 def test_a_redelivered_message_is_stored_and_counted_once(station: Station) -> None:

@@ -14,6 +14,7 @@ from pulse.errors import BadInput, Conflict, NotFound, StoreUnavailable
 from pulse.ledger.model import EVER, FOREVER, Blind, Evidence, Maintenance, Run, Scope, Terms
 from pulse.messages import Quarantined
 from pulse.registry.model import Changes, Community, DeviceRecord, Discovered, Kind, Planned, Policy
+from pulse.registry.plans import Plan, Reach, Weekly
 from pulse.stores.relational import (
     coverage,
     deletions,
@@ -22,12 +23,14 @@ from pulse.stores.relational import (
     jobs,
     maintenance,
     meta,
+    pastdevices,
     published,
     quarantine,
     registry,
 )
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.events import NewEvent
+from pulse.stores.relational.incidents import Decision
 from pulse.stores.relational.published import PublishedValue
 from tests import servers
 from tests.stores.relational.backends import BACKENDS, empty_url, opened
@@ -559,13 +562,75 @@ def test_maintenance_comes_back_with_reason_author_and_cancellation(db: Database
             window._replace(cancelled=7),
             window._replace(end=FOREVER),
         ]
-        assert maintenance.listing(connection)[0] == maintenance.Entry(
-            first, window._replace(cancelled=7), "换电池", "王工"
+        plan = Plan(Reach(community="xinjinglou"), 10, 20, "换电池")
+        assert maintenance.of(connection, first) == maintenance.Entry(
+            first, plan, 5, "王工", 5, cancelled=Decision(7, "")
         )
         with pytest.raises(NotFound):
             maintenance.cancel(connection, second + 1, 9)
         with pytest.raises(BadInput):
             maintenance.record(connection, window._replace(end=10), "", "")
+
+
+def test_a_recurring_entry_comes_back_with_its_decisions(db: Database) -> None:
+    reach = Reach(kind="camera", community="xinjinglou", building="1 号楼", tag="室外")
+    plan = Plan(reach, T, T + 9 * 86_400 * SECOND_US, "换电池", Weekly((1, 4), 1320, 120, "Asia/Shanghai"))
+    with db.write() as connection:
+        waiting = maintenance.Entry(0, plan, T, "user:wang")
+        number = maintenance.put(connection, waiting)
+        before = registry.version(connection)
+        assert maintenance.entries(connection) == []
+        assert maintenance.of(connection, number) == waiting._replace(id=number)
+        said = Decision(T + 1, "user:li", "重复")
+        stored = waiting._replace(id=number)
+        for decided in (stored._replace(refused=said), stored._replace(cancelled=said)):
+            maintenance.decide(connection, decided)
+            assert maintenance.of(connection, number, locked=True) == decided
+            assert maintenance.listing(connection, status=decided.status) == [decided]
+        assert registry.version(connection) == before
+        approved = waiting._replace(id=number, known_us=T + 2, approved=Decision(T + 2, "user:li"))
+        maintenance.decide(connection, approved)
+        assert registry.version(connection) == before + 1
+        assert maintenance.listing(connection, status="recorded") == [approved]
+        assert maintenance.listing(connection, frozenset({"elsewhere"})) == []
+
+
+def test_what_was_said_of_a_device_before_is_kept(db: Database) -> None:
+    fill_registry(db)
+    with db.write() as connection:
+        registry.put_devices(connection, [FULL], T, by="user:wang")
+        registry.put_devices(connection, [FULL], T + 5, by="user:li")
+        moved = FULL._replace(building="2 号楼", tags=("a%_", "室外"))
+        registry.put_devices(connection, [moved], T + 10, by="user:li")
+        other = FULL._replace(id="cam-2", building="2 号楼", tags=())
+        registry.put_devices(connection, [other], T + 20)
+        assert pastdevices.forms(connection, "cam-1") == [
+            pastdevices.Form(FULL, T, T + 10, "user:wang"),
+            pastdevices.Form(moved, T + 10, FOREVER, "user:li"),
+        ]
+        assert pastdevices.forms(connection, "nobody") == []
+        for at, expected in ((T - 1, []), (T, [FULL]), (T + 9, [FULL]), (T + 10, [moved])):
+            assert pastdevices.known_at(connection, at) == expected
+        assert pastdevices.known_at(connection, T + 20) == [moved, other]
+
+        def members(**reach: str) -> list[tuple[str, int, int]]:
+            return [(*member,) for member in pastdevices.members(connection, Reach(**reach))]
+
+        assert members(building="1 号楼", community="xinjinglou") == [("cam-1", EVER, T + 10)]
+        assert members(building="2 号楼") == [("cam-1", T + 10, FOREVER), ("cam-2", EVER, FOREVER)]
+        assert members(tag="室外", kind="camera") == [("cam-1", EVER, FOREVER)]
+        assert members(tag="a%_") == [("cam-1", T + 10, FOREVER)]
+        assert members(tag="GATE") == members(tag="a_%") == members(tag="室外", kind="lock") == []
+
+
+def test_two_changes_at_one_moment_leave_the_last(db: Database) -> None:
+    fill_registry(db)
+    with db.write() as connection:
+        for building in ("1", "2", "3"):
+            registry.put_devices(connection, [FULL._replace(building=building)], T)
+        assert [d.building for d in pastdevices.known_at(connection, T)] == ["3"]
+        reach = Reach(building="2")
+        assert pastdevices.members(connection, reach) == []
 
 
 # Published values

@@ -1,6 +1,5 @@
 """Communities, kinds, planned quantities and devices; what nobody registered waits in the inbox."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -27,8 +26,9 @@ from pulse.registry.model import (
     microseconds,
     seconds,
 )
-from pulse.stores.relational import meta, tables
+from pulse.stores.relational import meta, pastdevices, tables
 from pulse.stores.relational import policies as terms
+from pulse.stores.relational.pastdevices import record_of
 from pulse.stores.relational.values import canonical, insert, upsert
 
 DEFAULT_TIMEOUT_S = 180.0
@@ -70,7 +70,7 @@ def devices(
         query = query.where(tables.devices.c.community == community)
     if kind is not None:
         query = query.where(tables.devices.c.kind == kind)
-    return [_device(row) for row in connection.execute(query)]
+    return [record_of(row) for row in connection.execute(query)]
 
 
 def distrusted(connection: Connection) -> list[str]:
@@ -82,7 +82,7 @@ def distrusted(connection: Connection) -> list[str]:
 def device(connection: Connection, device_id: str) -> DeviceRecord | None:
     """One device, None when it is not registered."""
     row = connection.execute(select(tables.devices).where(tables.devices.c.id == device_id)).one_or_none()
-    return None if row is None else _device(row)
+    return None if row is None else record_of(row)
 
 
 def put_communities(connection: Connection, records: Iterable[Community], now_us: int) -> Changes:
@@ -118,8 +118,10 @@ def put_planned(connection: Connection, records: Iterable[Planned], now_us: int)
     return _put(connection, tables.planned, rows)[0]
 
 
-def put_devices(connection: Connection, records: Iterable[DeviceRecord], now_us: int) -> Changes:
-    """Register or change devices.
+def put_devices(
+    connection: Connection, records: Iterable[DeviceRecord], now_us: int, *, by: str | None = None
+) -> Changes:
+    """Register or change devices; what was said of them before is kept, `by` is who says it now.
 
     A changed timeout, lateness or clock trust is in force from `now_us` on, a new device's from ever. A
     commissioning or retirement that is new or changed counts as known from `now_us` unless the record says
@@ -129,9 +131,15 @@ def put_devices(connection: Connection, records: Iterable[DeviceRecord], now_us:
     _check_known(connection, rows, lambda row: f"device {row['id']}")
     before = _existing(connection, tables.devices, [row["id"] for row in rows])
     for row in rows:
+        was = before.get((row["id"],), {})
         for fact in ("commissioned", "retired"):
-            _say_since_when(row, before.get((row["id"],), {}), fact, now_us)
+            _say_since_when(row, was, fact, now_us)
+        row |= {"since_us": was.get("since_us"), "said_by": was.get("said_by")}
+        if row != was:
+            row |= {"since_us": max(now_us, row["since_us"] or now_us), "said_by": by}
     changes, stored = _put(connection, tables.devices, rows, before)
+    changed = [before[row["id"],] for row in stored if (row["id"],) in before]
+    pastdevices.keep(connection, changed, now_us)
     said = [
         terms.Version(
             terms.DEVICE,
@@ -286,29 +294,6 @@ def inbox(
 
 def _ordered(table: Table) -> Any:
     return select(table).order_by(*table.primary_key)
-
-
-def _device(row: Row[Any]) -> DeviceRecord:
-    return DeviceRecord(
-        row.id,
-        row.community,
-        row.kind,
-        row.name_zh,
-        row.name_en,
-        row.building,
-        row.location,
-        tuple(json.loads(row.tags)),
-        row.vendor,
-        row.model,
-        row.serial,
-        seconds(row.timeout_us),
-        row.max_lateness_us / SECOND_US,
-        row.clock_untrusted,
-        row.commissioned_us,
-        row.retired_us,
-        row.commissioned_recorded_us,
-        row.retired_recorded_us,
-    )
 
 
 def _device_row(record: DeviceRecord) -> _Values:

@@ -1,5 +1,7 @@
 """Every table as the code uses it; migrations make them, and a test holds the two together."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -56,29 +58,52 @@ planned = Table(
     Column("quantity", BigInteger, nullable=False),
 )
 
+
+def _of_a_device() -> list[Column[Any]]:
+    """What is said of a device, by whom and since when: the columns of its present and of its past forms."""
+    return [
+        Column("name_zh", Text, nullable=False),
+        Column("name_en", Text, nullable=False),
+        Column("building", Text, nullable=False),
+        Column("location", Text, nullable=False),
+        Column("tags", Text, nullable=False, comment="JSON list of text"),
+        Column("vendor", Text, nullable=False),
+        Column("model", Text, nullable=False),
+        Column("serial", Text, nullable=False),
+        Column("timeout_us", BigInteger),
+        Column("max_lateness_us", BigInteger, nullable=False),
+        Column("clock_untrusted", Boolean, nullable=False),
+        Column("commissioned_us", BigInteger),
+        Column("retired_us", BigInteger),
+        Column("commissioned_recorded_us", BigInteger),
+        Column("retired_recorded_us", BigInteger),
+        Column("since_us", BigInteger, comment="when this was said; NULL: before that was written down"),
+        Column("said_by", Text, comment="user:…, token:… or cli:…, as in the audit log"),
+    ]
+
+
 devices = Table(
     "devices",
     metadata,
     Column("id", _Id, primary_key=True),
     Column("community", _Id, ForeignKey("communities.id"), nullable=False),
     Column("kind", _Id, ForeignKey("kinds.id"), nullable=False),
-    Column("name_zh", Text, nullable=False),
-    Column("name_en", Text, nullable=False),
-    Column("building", Text, nullable=False),
-    Column("location", Text, nullable=False),
-    Column("tags", Text, nullable=False, comment="JSON list of text"),
-    Column("vendor", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("serial", Text, nullable=False),
-    Column("timeout_us", BigInteger),
-    Column("max_lateness_us", BigInteger, nullable=False),
-    Column("clock_untrusted", Boolean, nullable=False),
-    Column("commissioned_us", BigInteger),
-    Column("retired_us", BigInteger),
-    Column("commissioned_recorded_us", BigInteger),
-    Column("retired_recorded_us", BigInteger),
+    *_of_a_device(),
     Index(None, "community", "kind"),
     Index(None, "kind"),
+)
+
+past_devices = Table(
+    "past_devices",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("id", _Id, nullable=False, comment="of the device"),
+    Column("community", _Id, nullable=False),
+    Column("kind", _Id, nullable=False),
+    *_of_a_device(),
+    Column("until_us", BigInteger, nullable=False, comment="when something else was said of it"),
+    Index(None, "id"),
+    sqlite_autoincrement=True,
 )
 
 policies = Table(
@@ -182,6 +207,20 @@ maintenance = Table(
     Column("community", _Id),
     Column("reason", Text, nullable=False),
     Column("author", Text, nullable=False),
+    Column("building", Text),
+    Column("tag", Text),
+    Column("weekdays", Text, comment="JSON list of 1 (Monday) to 7; NULL: one window, start to end"),
+    Column("begins_min", Integer, comment="local minute of the day at which a window of a weekday begins"),
+    Column("ends_min", Integer, comment="and ends; on the next day unless later than begins_min"),
+    Column("zone", Text, comment="of these minutes, as in the tz database"),
+    Column("known_us", BigInteger, comment="since when it counts; NULL: not approved"),
+    Column("approved_us", BigInteger),
+    Column("approved_by", Text),
+    Column("refused_us", BigInteger),
+    Column("refused_by", Text),
+    Column("refuse_reason", Text),
+    Column("cancelled_by", Text),
+    Column("cancel_reason", Text),
     sqlite_autoincrement=True,
 )
 

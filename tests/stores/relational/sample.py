@@ -11,6 +11,7 @@ from pulse.ledger.correlated import Incident
 from pulse.ledger.model import FOREVER, Blind, Evidence, Maintenance, Run, Scope
 from pulse.messages import Quarantined
 from pulse.registry.model import Community, DeviceRecord, Discovered, Kind, Planned
+from pulse.registry.plans import Plan, Reach, Weekly
 from pulse.stores.relational import (
     attempts,
     audit,
@@ -24,6 +25,7 @@ from pulse.stores.relational import (
     jobs,
     maintenance,
     meta,
+    pastdevices,
     published,
     quarantine,
     registry,
@@ -71,6 +73,21 @@ WINDOW = Maintenance(T, T + 60, T - 5, T + 30, Scope(device="cam-1"))
 VALUE = published.PublishedValue(
     "online-rate", T, T + 2, 811, 826, {"价": 1.5, "states": {"online": 811}}, inputs={"form": 1, "证": "0"}
 )
+_WEEKLY = Weekly((1, 4), 1320, 120, "Asia/Shanghai")
+_PLAN = Plan(
+    Reach(kind="camera", community="xinjinglou", building="1 号楼", tag="室外"),
+    T,
+    T + 10**12,
+    "换灯",
+    _WEEKLY,
+)
+WAITING = maintenance.Entry(0, _PLAN, T + 7, "user:wang")
+REFUSED = WAITING._replace(refused=incidents.Decision(T + 8, "user:li", "重复"))
+APPROVED = WAITING._replace(
+    known_us=T + 9,
+    approved=incidents.Decision(T + 9, "user:li"),
+    cancelled=incidents.Decision(T + 12, "user:li", "改期"),
+)
 EVENT = events.NewEvent(T, T + 1, "transition", {"device": "cam-1", "名": "门"}, "cam-1/1")
 INCIDENT = Incident("xinjinglou", T + 50, T + 1, T + 5, 100, 90, 118, T + 70)
 CLI = command_line("root", "host")
@@ -103,6 +120,29 @@ def fill(db: Database) -> None:
         said = incidents.Decision(T + 60, "user:wang", "断网")
         incidents.decide(connection, entry._replace(confirmed=said, blind_id=1))
     _fill_people(db)
+    _fill_maintenance(db)
+
+
+def _fill_maintenance(db: Database) -> None:
+    with db.write() as connection:
+        for entry in (WAITING, REFUSED, APPROVED):
+            maintenance.put(connection, entry)
+        registry.put_devices(connection, [DEVICE._replace(building="旧楼")], T + 80, by="user:wang")
+        registry.put_devices(connection, [DEVICE], T + 90, by="user:wang")
+
+
+def _check_maintenance(db: Database) -> None:
+    with db.read() as connection:
+        entries = maintenance.listing(connection)
+        assert entries[:3] == [
+            entry._replace(id=number) for number, entry in ((4, APPROVED), (3, REFUSED), (2, WAITING))
+        ]
+        forms = pastdevices.forms(connection, "cam-1")
+        assert [(f.record.building, f.since_us, f.said_by) for f in forms] == [
+            ("1 号楼", T, ""),
+            ("旧楼", T + 80, "user:wang"),
+            ("1 号楼", T + 90, "user:wang"),
+        ]
 
 
 def _check_incidents(db: Database) -> None:
@@ -198,14 +238,15 @@ def check(db: Database, revision: str) -> None:
             ("kind", "camera", 180.0),
             ("kind", "gas_alarm", 90.0),
         ]
-        assert registry.version(connection) == 6
+        assert registry.version(connection) == (6 if revision < "0005" else 9)
         assert registry.inbox(connection) == [HEARD]
         assert intervals.runs(connection, T, T + 1, FOREVER) == {"cam-1": [RUN]}
         assert coverage.start_us(connection) == T - 1
         assert [entry for _, entry in coverage.entries(connection)] == [BLIND]
         assert coverage.watermark(connection) == MARK
-        (window,) = maintenance.listing(connection)
-        assert window[1:] == (WINDOW, "换电池", "王工")
+        window = maintenance.listing(connection)[-1]
+        assert maintenance.entries(connection)[0] == WINDOW
+        assert (window.plan.reason, window.author, window.recorded_us) == ("换电池", "王工", T - 5)
         _check_value(connection, revision)
         (event,) = events.after(connection, 0, 10)
         assert event[1:] == EVENT[:4]
@@ -215,6 +256,8 @@ def check(db: Database, revision: str) -> None:
         (deletion,) = deletions.recent(connection)
         assert deletion[1:] == ("messages", T, 5, T + 1)
         assert meta.get(connection, "k") == "值"
+    if revision >= "0005":
+        _check_maintenance(db)
     with db.write() as connection:
         # Counters of ids go on where they were.
         assert events.append(connection, [EVENT._replace(key=None)]) > event.id
