@@ -17,6 +17,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     COVERAGE_WRITE = "coverage:write"
     CREDENTIALS_WRITE = "credentials:write"
+    POLICIES_WRITE = "policies:write"
     TOKENS_WRITE = "tokens:write"
     USERS_WRITE = "users:write"
 
