@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pulse import __version__, cli_access, cli_coverage, cli_indicators, cli_maintenance, logs
+from pulse import __version__, cli_access, cli_coverage, cli_indicators, cli_maintenance, cli_policies, logs
 from pulse.errors import BadInput, PulseError
 from pulse.options import DataDir
 from pulse.settings import Settings, load
@@ -40,6 +40,7 @@ app.command("coverage")(cli_coverage.coverage)
 app.add_typer(cli_coverage.incidents_app, name="incidents")
 app.add_typer(cli_indicators.indicators_app, name="indicators")
 app.add_typer(cli_maintenance.app, name="maintenance")
+app.add_typer(cli_policies.policy_app, name="policy")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
     no_args_is_help=True,

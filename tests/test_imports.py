@@ -24,6 +24,7 @@ WIRING = (
     "pulse.cli_coverage",
     "pulse.cli_indicators",
     "pulse.cli_maintenance",
+    "pulse.cli_policies",
     "pulse.commands",
 )
 

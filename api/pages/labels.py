@@ -86,6 +86,7 @@ SCOPES: Final = {
     "coverage:write": _("Decide whether a community's silence was the network's fault"),
     "credentials:write": _("Issue and revoke devices' credentials"),
     "maintenance:write": _("Record maintenance, approve and cancel it"),
+    "policies:write": _("Set timeouts and other policies"),
     "tokens:write": _("Make and revoke API tokens"),
     "users:write": _("Manage accounts"),
 }
@@ -112,6 +113,7 @@ ACTIONS: Final = {
     "credentials.issue": _("Issue device credentials"),
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
+    "policy.set": _("Set policy"),
     "incident.confirm": _("Confirm blindness"),
     "incident.approve": _("Approve blindness"),
     "incident.dismiss": _("Dismiss suspicion"),
@@ -187,6 +189,7 @@ MEMBERS: Final = {
     "timeout_s": _("Timeout, s"),
     "max_lateness_s": _("Longest lateness, s"),
     "clock_untrusted": _("Clock is not trusted"),
+    "since_us": _("In force from"),
     "commissioned_us": _("Commissioned"),
     "commissioned_recorded_us": _("Commissioning known since"),
     "retired_us": _("Retired"),

@@ -18,6 +18,7 @@ class Permission(StrEnum):
     COVERAGE_WRITE = "coverage:write"
     CREDENTIALS_WRITE = "credentials:write"
     MAINTENANCE_WRITE = "maintenance:write"
+    POLICIES_WRITE = "policies:write"
     TOKENS_WRITE = "tokens:write"
     USERS_WRITE = "users:write"
 

@@ -85,15 +85,17 @@ class Discovered(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What was declared of a device, community or kind from `since_us` on; members that are None say nothing.
+    """What was declared of a device, community or kind, or by default, from `since_us` on.
 
-    `scope` is `device`, `community` or `kind`; a device's version
-    also says where it belonged and what it was.
+    `scope` is `device`, `community`, `kind` or `default`. It is known from `recorded_us` on; members that are
+    None say nothing. A device's version also says where it belonged and what it was.
     """
 
     scope: str
     subject: str
     since_us: int
+    recorded_us: int
+    interval_s: float | None = None
     timeout_s: float | None = None
     max_lateness_s: float | None = None
     clock_untrusted: bool | None = None

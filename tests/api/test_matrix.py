@@ -28,7 +28,7 @@ MANAGING = LOOKING | {
     "tokens:write",
 }
 MAY = {
-    "admin": MANAGING | {"metrics:read", "users:write"},
+    "admin": MANAGING | {"metrics:read", "policies:write", "users:write"},
     "manager of all": MANAGING | {"metrics:read"},
     "manager of A": MANAGING,
     "evaluator of all": LOOKING | {"metrics:read", "audit:read", "tokens:write"},
@@ -58,7 +58,7 @@ class Row(NamedTuple):
     whole: bool = False
     of_a: Mapping[str, str] = MappingProxyType({})
     of_b: Mapping[str, str] = MappingProxyType({})
-    body: Mapping[str, str] | None = None
+    body: Mapping[str, object] | None = None
 
 
 _DONE = frozenset({200, 303})
@@ -69,6 +69,7 @@ _PAGE = ({"device_id": "cam-1"}, {"device_id": "cam-5"})
 _SILENCE = ({"incident_id": "1"}, {"incident_id": "2"})
 _UPKEEP = ({"entry_id": "1"}, {"entry_id": "2"})
 _INCIDENT = ({"id": "1"}, {"id": "2"})
+_POLICY = ({"scope": "device", "subject": "cam-1"}, {"scope": "device", "subject": "cam-5"})
 _DECIDED = frozenset({200, 409})
 """Somebody else may have decided before."""
 _REASON = {"reason": "光缆被挖断"}
@@ -128,6 +129,11 @@ TABLE = {
     ("POST", "/api/v1/devices/{id}/credentials"): Row("credentials:write", of_a=_DEVICE[0], of_b=_DEVICE[1]),
     ("DELETE", "/api/v1/devices/{id}/credentials"): Row(
         "credentials:write", of_a=_DEVICE[0], of_b=_DEVICE[1]
+    ),
+    ("GET", "/api/v1/policies"): Row("devices:read"),
+    ("GET", "/api/v1/policies/{scope}/{subject}"): Row("devices:read", of_a=_POLICY[0], of_b=_POLICY[1]),
+    ("PATCH", "/api/v1/policies/{scope}/{subject}"): Row(
+        "policies:write", of_a=_POLICY[0], of_b=_POLICY[1], body={"timeout_s": 120}
     ),
     ("GET", "/api/v1/audit"): Row("audit:read"),
     ("GET", "/api/v1/audit/verification"): Row("audit:read", whole=True),

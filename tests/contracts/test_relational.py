@@ -24,6 +24,7 @@ from pulse.stores.relational import (
     maintenance,
     meta,
     pastdevices,
+    policies,
     published,
     quarantine,
     registry,
@@ -255,7 +256,7 @@ def test_the_version_grows_with_every_sort_of_change(db: Database) -> None:
         registry.put_planned(connection, [Planned("xinjinglou", "camera", 3)], T)
     note()
     with db.write() as connection:
-        registry.put_community_timeout(connection, "xinjinglou", 7, T)
+        policies.declare(connection, "community", "xinjinglou", {"timeout_us": 7}, T)
     note()
     with db.write() as connection:
         window = maintenance.record(connection, Maintenance(T, T + 5, T), "换电池", "王")
@@ -328,7 +329,7 @@ def test_commissioning_counts_as_known_from_the_change_that_said_so(db: Database
 def test_terms_are_the_devices_own_else_its_communitys_else_its_kinds_else_the_default(db: Database) -> None:
     fill_registry(db)
     with db.write() as connection:
-        registry.put_community_timeout(connection, "yiminyuan", 40, T)
+        policies.declare(connection, "community", "yiminyuan", {"timeout_us": 40 * SECOND_US}, T)
     register(
         db,
         DeviceRecord("own", "yiminyuan", "camera", timeout_s=30),
@@ -384,9 +385,9 @@ def test_every_version_of_a_policy_can_be_listed(db: Database) -> None:
     register(db, DeviceRecord("a", "xinjinglou", "camera", timeout_s=10))
     with db.read() as connection:
         assert registry.policies(connection) == [
-            Policy("device", "a", EVER, 10.0, 0.0, False, "xinjinglou", "camera"),
-            Policy("kind", "camera", EVER, 180.0),
-            Policy("kind", "smart_lock", EVER),
+            Policy("device", "a", EVER, EVER, None, 10.0, None, None, "xinjinglou", "camera"),
+            Policy("kind", "camera", EVER, EVER, 60.0, 180.0),
+            Policy("kind", "smart_lock", EVER, EVER),
         ]
 
 

@@ -1,26 +1,45 @@
-"""Versions of what was agreed with devices: in force from a time on, never changing the past."""
+"""What was agreed with devices, kinds and communities, and by default: versions that are only ever added.
+
+A version holds from its `since_us` on and is known from its `recorded_us` on. Of several that hold at a
+time the one that was declared last counts: the last word holds from its time on, until the next one does.
+"""
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, tuple_, update
 
-from pulse.ledger.model import EVER, Terms
+from pulse.errors import BadInput
+from pulse.ledger.model import EVER, FOREVER, Terms
 from pulse.registry.model import Policy, seconds
+from pulse.stores.relational import meta, tables
 from pulse.stores.relational.tables import policies as table
 from pulse.stores.relational.values import upsert
 
-DEVICE, COMMUNITY, KIND = "device", "community", "kind"
+DEFAULT, KIND, COMMUNITY, DEVICE = "default", "kind", "community", "device"
+SCOPES = (DEFAULT, KIND, COMMUNITY, DEVICE)
+"""From the widest to the narrowest, which goes before the others."""
+
+EVERYTHING = "all"
+"""The only subject of the scope `default`."""
+
+MEMBERS = ("interval_us", "timeout_us", "max_lateness_us", "clock_untrusted")
+"""What a version can say; None says nothing, so that the next wider scope decides."""
+
+_REGISTERED = {KIND: tables.kinds, COMMUNITY: tables.communities, DEVICE: tables.devices}
+_CHUNK = 500
 
 
 class Version(NamedTuple):
-    """A row of the table: what a device, community or kind says from a time on; None says nothing."""
+    """A row of the table: what a scope's subject says from a time on; None says nothing."""
 
     scope: str
     subject: str
     since_us: int
+    recorded_us: int
+    interval_us: int | None = None
     timeout_us: int | None = None
     max_lateness_us: int | None = None
     clock_untrusted: bool | None = None
@@ -30,87 +49,194 @@ class Version(NamedTuple):
     @property
     def content(self) -> tuple[object, ...]:
         """What it says, without since when."""
-        return self[3:]
+        return self[4:]
+
+    @property
+    def says(self) -> bool:
+        """Whether it says anything of its own."""
+        return any(getattr(self, member) is not None for member in MEMBERS)
 
 
 def policies(connection: Connection) -> list[Policy]:
-    """Every version ever in force, by scope, subject and time."""
-    rows = connection.execute(select(table).order_by(table.c.scope, table.c.subject, table.c.since_us))
-    return [
-        Policy(
-            row.scope,
-            row.subject,
-            row.since_us,
-            seconds(row.timeout_us),
-            seconds(row.max_lateness_us),
-            row.clock_untrusted,
-            row.community,
-            row.kind,
-        )
-        for row in rows
-    ]
+    """Every version ever declared, by scope, subject and time of declaration."""
+    rows = connection.execute(select(table).order_by(table.c.scope, table.c.subject, table.c.recorded_us))
+    return [shown(_version(row)) for row in rows]
+
+
+def shown(version: Version) -> Policy:
+    """A version in the units of people."""
+    return Policy(
+        version.scope,
+        version.subject,
+        version.since_us,
+        version.recorded_us,
+        seconds(version.interval_us),
+        seconds(version.timeout_us),
+        seconds(version.max_lateness_us),
+        version.clock_untrusted,
+        version.community,
+        version.kind,
+    )
 
 
 def put(connection: Connection, versions: Iterable[Version]) -> None:
-    """Store versions; one of the same scope, subject and time is overwritten."""
+    """Store versions."""
     rows = [version._asdict() for version in versions]
     if rows:
         connection.execute(upsert(connection, table), rows)
 
 
-def latest(connection: Connection, scope: str, subjects: Sequence[str]) -> dict[str, Version]:
-    """The newest version of each of these subjects that has any."""
-    rows = connection.execute(
-        select(table)
-        .where(table.c.scope == scope, table.c.subject.in_(subjects))
-        .order_by(table.c.subject, table.c.since_us)
-    )
-    return {row.subject: _version(row) for row in rows}
+def histories(
+    connection: Connection, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], list[Version]]:
+    """The versions of these (scope, subject), in the order of declaration; of those that have any."""
+    found: dict[tuple[str, str], list[Version]] = defaultdict(list)
+    for first in range(0, len(keys), _CHUNK):
+        some = keys[first : first + _CHUNK]
+        query = select(table).where(tuple_(table.c.scope, table.c.subject).in_(some))
+        for row in connection.execute(query.order_by(table.c.recorded_us)):
+            found[row.scope, row.subject].append(_version(row))
+    return dict(found)
 
 
-def following(before: Version | None, after: Version, now_us: int) -> Version | None:
-    """The version to store so that `after` is in force from now on, from ever if it is the first.
+def all_histories(connection: Connection, scopes: Sequence[str]) -> dict[tuple[str, str], list[Version]]:
+    """The same of every subject of these scopes."""
+    found: dict[tuple[str, str], list[Version]] = defaultdict(list)
+    query = select(table).where(table.c.scope.in_(scopes))
+    for row in connection.execute(query.order_by(table.c.recorded_us)):
+        found[row.scope, row.subject].append(_version(row))
+    return dict(found)
 
-    None when it says what is in force already. A clock that went back does not put it behind `before`.
+
+def timeline(history: Iterable[Version], known_us: int = FOREVER) -> list[Version]:
+    """What holds from when on, in order of time, by what was declared until `known_us`.
+
+    `history` is in the order of declaration.
     """
-    if before is None:
-        return after._replace(since_us=EVER)
-    if before.content == after.content:
+    holding: list[Version] = []
+    for version in history:
+        if version.recorded_us > known_us:
+            continue
+        while holding and holding[-1].since_us >= version.since_us:
+            holding.pop()
+        holding.append(version)
+    return holding
+
+
+def in_force(holding: Sequence[Version], at_us: int) -> Version | None:
+    """The version of a `timeline` that holds at a time."""
+    position = bisect_right(holding, at_us, key=lambda v: v.since_us)
+    return holding[position - 1] if position else None
+
+
+def declared(
+    scope: str,
+    subject: str,
+    history: Sequence[Version],
+    said: Mapping[str, Any],
+    now_us: int,
+    since_us: int | None = None,
+) -> Version | None:
+    """The version to store so that the members `said` hold from `since_us` (now) on.
+
+    What is not said stays as it is then. None when all of it holds already from then on. A clock that went
+    back puts nothing before what was declared last.
+    """
+    recorded_us = max(now_us, history[-1].recorded_us + 1) if history else now_us
+    at_us = recorded_us if since_us is None else since_us
+    holding = timeline(history)
+    before = in_force(holding, at_us) or Version(scope, subject, EVER, EVER)
+    after = before._replace(since_us=at_us, recorded_us=recorded_us, **said)
+    if before.content == after.content and (not holding or holding[-1].since_us <= at_us):
         return None
-    return after._replace(since_us=max(now_us, before.since_us))
+    return after
 
 
-Said = tuple[int, int | None, int | None, bool | None, str | None, str | None]
+def declare(
+    connection: Connection,
+    scope: str,
+    subject: str,
+    said: Mapping[str, Any],
+    now_us: int,
+    since_us: int | None = None,
+) -> Version | None:
+    """Let the members `said` (of `MEMBERS`) hold from `since_us` (now) on; None takes a word back.
+
+    The registry's own columns follow. Gives the version stored, None where nothing changes. Raises
+    `BadInput` for a subject that is not registered.
+    """
+    registered = _REGISTERED.get(scope)
+    if registered is None:
+        known = (scope, subject) == (DEFAULT, EVERYTHING)
+    else:
+        known = connection.scalar(select(registered.c.id).where(registered.c.id == subject)) is not None
+    if not known:
+        raise BadInput(f"no {scope} has the id {subject!r}; register it first", where="policy")
+    history = histories(connection, [(scope, subject)]).get((scope, subject), [])
+    version = declared(scope, subject, history, said, now_us, since_us)
+    if version is None:
+        return None
+    put(connection, [version])
+    _follow(connection, version)
+    meta.grow(connection, meta.REGISTRY)
+    return version
+
+
+def _follow(connection: Connection, version: Version) -> None:
+    """Let the columns of a kind or device say what was declared of it last."""
+    if version.scope == KIND:
+        columns: dict[str, Any] = {"interval_us": version.interval_us, "timeout_us": version.timeout_us}
+    elif version.scope == DEVICE:
+        columns = {
+            "timeout_us": version.timeout_us,
+            "max_lateness_us": version.max_lateness_us or 0,
+            "clock_untrusted": bool(version.clock_untrusted),
+        }
+    else:
+        return
+    own = _REGISTERED[version.scope]
+    connection.execute(update(own).where(own.c.id == version.subject).values(columns))
+
+
+Said = tuple[int, int, int | None, int | None, int | None, bool | None, str | None, str | None]
 """What a device says: the members of `Version` from `since_us` on."""
 
 
 class Resolver:
     """Works out the terms of devices: what the device says, else its community, its kind, the default.
 
-    Devices that say the same since the same times get the same list, which is made once.
+    Devices that say the same since the same times get the same list, which is made once. What was declared
+    after `known_us` is not known yet; `default_timeout_us` holds where not even the default says any.
     """
 
-    def __init__(self, connection: Connection, default_timeout_us: int) -> None:
+    def __init__(self, connection: Connection, default_timeout_us: int, known_us: int = FOREVER) -> None:
         self._default_timeout_us = default_timeout_us
-        self._histories: dict[tuple[str, str], list[Version]] = defaultdict(list)
-        above = select(table).where(table.c.scope.in_((COMMUNITY, KIND))).order_by(table.c.since_us)
-        for row in connection.execute(above):
-            self._histories[row.scope, row.subject].append(_version(row))
+        self._known_us = known_us
+        self._wide = {
+            key: timeline(history, known_us)
+            for key, history in all_histories(connection, (DEFAULT, COMMUNITY, KIND)).items()
+        }
         self._known: dict[tuple[Said, ...], tuple[Terms, ...]] = {}
 
     def terms(self, said: tuple[Said, ...]) -> tuple[Terms, ...]:
-        """The terms of a device by its own versions, both in order of time; the first is from `EVER`."""
+        """The terms of a device by its own versions in the order of declaration; the first is from `EVER`."""
         known = self._known.get(said)
         if known is None:
-            known = self._known[said] = self._terms([Version(DEVICE, "", *one) for one in said])
+            own = timeline((Version(DEVICE, "", *one) for one in said), self._known_us)
+            known = self._known[said] = self._terms(own)
         return known
+
+    def chain(self, own: Sequence[Version], at_us: int) -> list[Version]:
+        """The versions in force at a time that a device listens to, its own first, the default last."""
+        version = in_force(own, at_us)
+        found = (version, *(in_force(wider, at_us) for wider in self._wider(version)))
+        return [one for one in found if one is not None]
 
     def _terms(self, own: list[Version]) -> tuple[Terms, ...]:
         times = {EVER}
-        for version in own:
-            times.add(version.since_us)
-            for above in self._above(version):
-                times.update(v.since_us for v in above)
+        for version in (*own, None):
+            times.update(v.since_us for wider in self._wider(version) for v in wider)
+        times.update(version.since_us for version in own)
         terms: list[Terms] = []
         for since in sorted(times):
             found = self._at(own, since)
@@ -119,27 +245,25 @@ class Resolver:
         return tuple(terms)
 
     def _at(self, own: list[Version], at_us: int) -> Terms:
-        version = _in_force(own, at_us)
-        if version is None:
-            return Terms(at_us, self._default_timeout_us)
-        timeouts = [version.timeout_us]
-        for above in self._above(version):
-            found = _in_force(above, at_us)
-            timeouts.append(found.timeout_us if found else None)
-        timeout = next((t for t in timeouts if t is not None), self._default_timeout_us)
-        return Terms(at_us, timeout, version.max_lateness_us or 0, bool(version.clock_untrusted))
+        chain = self.chain(own, at_us)
+        timeout = first_said(chain, "timeout_us")
+        return Terms(
+            at_us,
+            self._default_timeout_us if timeout is None else timeout,
+            first_said(chain, "max_lateness_us") or 0,
+            bool(first_said(chain, "clock_untrusted")),
+        )
 
-    def _above(self, version: Version) -> list[list[Version]]:
-        return [
-            self._histories[scope, subject]
-            for scope, subject in ((COMMUNITY, version.community), (KIND, version.kind))
-            if subject is not None and (scope, subject) in self._histories
-        ]
+    def _wider(self, version: Version | None) -> list[list[Version]]:
+        keys = [(DEFAULT, EVERYTHING)]
+        if version is not None:
+            keys = [(COMMUNITY, version.community or ""), (KIND, version.kind or ""), *keys]
+        return [self._wide[key] for key in keys if key in self._wide]
 
 
-def _in_force(history: list[Version], at_us: int) -> Version | None:
-    position = bisect_right(history, at_us, key=lambda v: v.since_us)
-    return history[position - 1] if position else None
+def first_said(chain: Iterable[Version], member: str) -> Any:
+    """What the first of the versions that says anything of a member says of it, None if none does."""
+    return next((value for v in chain if (value := getattr(v, member)) is not None), None)
 
 
 def _version(row: Row[*tuple[Any, ...]]) -> Version:

@@ -20,7 +20,6 @@ from pulse.registry.model import (
     Policy,
     check_community,
     check_device,
-    check_duration,
     check_kind,
     check_planned,
     microseconds,
@@ -104,9 +103,9 @@ def put_kinds(connection: Connection, records: Iterable[Kind], now_us: int) -> C
         }
         for r in _checked(records, check_kind)
     ]
-    changes, stored = _put(connection, tables.kinds, rows)
-    said = [terms.Version(terms.KIND, row["id"], 0, row["timeout_us"]) for row in stored]
-    _put_versions(connection, said, now_us)
+    before = _existing(connection, tables.kinds, None)
+    changes, stored = _put(connection, tables.kinds, rows, before)
+    _put_versions(connection, terms.KIND, stored, before, ("interval_us", "timeout_us"), now_us)
     return changes
 
 
@@ -140,40 +139,13 @@ def put_devices(
     changes, stored = _put(connection, tables.devices, rows, before)
     changed = [before[row["id"],] for row in stored if (row["id"],) in before]
     pastdevices.keep(connection, changed, now_us)
-    said = [
-        terms.Version(
-            terms.DEVICE,
-            row["id"],
-            0,
-            row["timeout_us"],
-            row["max_lateness_us"],
-            row["clock_untrusted"],
-            row["community"],
-            row["kind"],
-        )
-        for row in stored
-    ]
-    _put_versions(connection, said, now_us)
+    members = ("timeout_us", "max_lateness_us", "clock_untrusted", "community", "kind")
+    _put_versions(connection, terms.DEVICE, stored, before, members, now_us)
     return changes
 
 
-def put_community_timeout(
-    connection: Connection, community: str, timeout_s: float | None, now_us: int
-) -> None:
-    """From `now_us` on, the timeout of those devices of a community that have none; None: as their kind."""
-    check_duration(timeout_s, "timeout_s", least_s=1 / SECOND_US)
-    said = terms.Version(terms.COMMUNITY, community, 0, microseconds(timeout_s))
-    _check_known(connection, [{"community": community}], lambda row: "timeout")
-    silent = terms.Version(terms.COMMUNITY, community, EVER)
-    before = terms.latest(connection, terms.COMMUNITY, [community]).get(community, silent)
-    following = terms.following(before, said, now_us)
-    if following is not None:
-        terms.put(connection, [following])
-        meta.grow(connection, meta.REGISTRY)
-
-
 def policies(connection: Connection) -> list[Policy]:
-    """Every version of what was agreed, by scope, subject and time."""
+    """Every version of what was agreed, by scope, subject and time of declaration."""
     return terms.policies(connection)
 
 
@@ -187,13 +159,17 @@ def ledger_devices(connection: Connection, *, default_timeout_s: float = DEFAULT
     return list(ledger_fleet(connection, default_timeout_s=default_timeout_s).devices())
 
 
-def ledger_fleet(connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S) -> Fleet:
-    """The same in columns, without ever holding all rows."""
-    return Fleet(_ledger_columns(connection, default_timeout_s))
+def ledger_fleet(
+    connection: Connection, *, default_timeout_s: float = DEFAULT_TIMEOUT_S, known_us: int = FOREVER
+) -> Fleet:
+    """The same in columns, without ever holding all rows; with the policies declared until `known_us`."""
+    return Fleet(_ledger_columns(connection, default_timeout_s, known_us))
 
 
-def _ledger_columns(connection: Connection, default_timeout_s: float) -> Iterator[DeviceColumns]:
-    resolver = terms.Resolver(connection, round(default_timeout_s * SECOND_US))
+def _ledger_columns(
+    connection: Connection, default_timeout_s: float, known_us: int
+) -> Iterator[DeviceColumns]:
+    resolver = terms.Resolver(connection, round(default_timeout_s * SECOND_US), known_us)
     device, said = tables.devices.c, tables.policies.c
     query = (
         select(
@@ -205,6 +181,8 @@ def _ledger_columns(connection: Connection, default_timeout_s: float) -> Iterato
             device.commissioned_recorded_us,
             device.retired_recorded_us,
             said.since_us,
+            said.recorded_us,
+            said.interval_us,
             said.timeout_us,
             said.max_lateness_us,
             said.clock_untrusted,
@@ -217,7 +195,7 @@ def _ledger_columns(connection: Connection, default_timeout_s: float) -> Iterato
             and_(said.scope == terms.DEVICE, said.subject == device.id),
             isouter=True,
         )
-        .order_by(device.id, said.since_us)
+        .order_by(device.id, said.recorded_us)
         .execution_options(yield_per=_ROWS)
     )
     held: list[Row[Any]] = []
@@ -374,9 +352,30 @@ def _put(
     return Changes(len(added), len(changed), len(rows) - len(stored)), stored
 
 
-def _put_versions(connection: Connection, said: Sequence[terms.Version], now_us: int) -> None:
-    for first in range(0, len(said), _CHUNK):
-        some = said[first : first + _CHUNK]
-        before = terms.latest(connection, some[0].scope, [version.subject for version in some])
-        following = (terms.following(before.get(v.subject), v, now_us) for v in some)
-        terms.put(connection, [v for v in following if v is not None])
+def _put_versions(
+    connection: Connection,
+    scope: str,
+    stored: Sequence[_Values],
+    before: Mapping[_Key, _Values],
+    members: Sequence[str],
+    now_us: int,
+) -> None:
+    """Store as versions what these records say of policies that they did not say before.
+
+    The first is from ever. A lateness of 0 and a clock that is trusted are what nobody said anything of.
+    """
+    histories = terms.histories(connection, [(scope, row["id"]) for row in stored])
+    versions = []
+    for row in stored:
+        said = {
+            name: row[name] for name in members if before.get((row["id"],), {}).get(name, ...) != row[name]
+        }
+        for silent in said.keys() & {"max_lateness_us", "clock_untrusted"}:
+            said[silent] = said[silent] or None
+        history = histories.get((scope, row["id"]), [])
+        if not history:
+            versions.append(terms.Version(scope, row["id"], EVER, EVER, **said))
+        elif said:
+            version = terms.declared(scope, row["id"], history, said, now_us)
+            versions += [] if version is None else [version]
+    terms.put(connection, versions)

@@ -109,9 +109,11 @@ past_devices = Table(
 policies = Table(
     "policies",
     metadata,
-    Column("scope", Text, primary_key=True, comment="device, community or kind"),
-    Column("subject", _Id, primary_key=True, comment="the id of that device, community or kind"),
+    Column("scope", Text, primary_key=True, comment="device, community, kind or default"),
+    Column("subject", _Id, primary_key=True, comment="the id of that device, community or kind, or all"),
     Column("since_us", BigInteger, primary_key=True),
+    Column("recorded_us", BigInteger, primary_key=True, comment="since when it is known"),
+    Column("interval_us", BigInteger),
     Column("timeout_us", BigInteger),
     Column("max_lateness_us", BigInteger),
     Column("clock_untrusted", Boolean),

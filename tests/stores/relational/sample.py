@@ -26,6 +26,7 @@ from pulse.stores.relational import (
     maintenance,
     meta,
     pastdevices,
+    policies,
     published,
     quarantine,
     registry,
@@ -103,7 +104,7 @@ def fill(db: Database) -> None:
         registry.put_kinds(connection, KINDS, T)
         registry.put_planned(connection, [Planned("xinjinglou", "camera", 182)], T)
         registry.put_devices(connection, [DEVICE], T)
-        registry.put_community_timeout(connection, "yiminyuan", 40.0, T)
+        policies.declare(connection, "community", "yiminyuan", {"timeout_us": 40_000_000}, T)
         registry.discover(connection, *HEARD[:4])
         intervals.put_runs(connection, [("cam-1", RUN)])
         coverage.set_start(connection, T - 1)
