@@ -377,13 +377,16 @@ class Keeper:
             self._incidents.write(connection, at_us)
             write(connection, step, self._books, figures, mark, at_us)
             waiting = len(self._postponed)
-            if waiting != self._told_waiting:
+            # Fewer only with a watermark: on the way back to it, those that waited may still lie ahead.
+            tells_waiting = waiting > (self._told_waiting or 0) or mark is not None
+            if tells_waiting and waiting != self._told_waiting:
                 coverage.set_waiting(connection, waiting)
             tells = now_s >= self._due["spool"]
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
         self._noted = True
-        self._told_waiting = waiting
+        if tells_waiting:
+            self._told_waiting = waiting
         if tells:
             self._due["spool"] = now_s + WATERMARK_S
         self._due["watermark"] = now_s + WATERMARK_S

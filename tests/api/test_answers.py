@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from api import models
 from api.jobs.publish import publish
@@ -13,9 +14,11 @@ from pulse.clock import MINUTE_US, SECOND_US, to_iso
 from pulse.errors import StoreUnavailable
 from pulse.ledger.model import Maintenance
 from pulse.messages import Quarantined
-from pulse.stores.relational import maintenance, quarantine, registry
+from pulse.stores.relational import events, maintenance, quarantine, registry
+from pulse.stores.relational.events import NewEvent
 from tests.api.site import END, T0, Site
 from tests.api.test_jobs import GO_ON
+from tests.api.who import WHO, Crowd
 
 RATE = "/api/v1/indicators/online-rate"
 DEVICES = "/api/v1/devices"
@@ -116,6 +119,48 @@ def test_history_gives_what_was_published(site: Site, client: TestClient) -> Non
         "link": points[5]["link"],
     }
     assert len({point["link"] for point in points}) == 10
+
+
+def test_history_without_steps_gives_what_was_published_between_minutes_too(
+    site: Site, client: TestClient
+) -> None:
+    told = NewEvent(T0 + 270_250_000, T0 + 270_250_000, "indicator", {})
+    with site.db.write() as connection:
+        events.append(connection, [told])
+    publish(site.context, GO_ON)
+    history = f"{RATE}/history"
+    points = get(client, history, from_=at(240), to=at(301), step_s=0)["points"]
+    assert [(p["at"], p["numerator"]) for p in points] == [
+        (at(240), 9),
+        ("2026-11-23T00:04:30.250Z", 8),
+        (at(300), 7),
+    ]
+    assert len(get(client, history, from_=at(240), to=at(301))["points"]) == 2
+
+
+def test_whether_the_chain_of_published_values_holds_is_told_to_evaluators(
+    site: Site, client: TestClient
+) -> None:
+    publish(site.context, GO_ON)
+    path = "/api/v1/indicators/verification"
+    assert client.get(path).status_code == 401
+    headers = Crowd(site).headers(WHO["evaluator of all"])
+    found = client.get(path, headers=headers).json()
+    assert found == {
+        "values": 11,
+        "head": found["head"],
+        "broken_at": None,
+        "reason": None,
+        "reason_zh": None,
+    }
+    last = get(client, f"{RATE}/history")["points"][-1]
+    assert found["head"] == f"11:{last['link']}"
+    with site.db.write() as connection:
+        connection.execute(text("DROP TRIGGER published_no_update"))
+        connection.execute(text("UPDATE published SET denominator = 7 WHERE sequence = 4"))
+    broken = client.get(path, headers=headers).json()
+    assert (broken["broken_at"], broken["reason"][:11]) == (4, "was changed")
+    assert broken["reason_zh"].startswith("已被更改")
 
 
 def test_history_by_step_community_and_kind(site: Site, client: TestClient) -> None:

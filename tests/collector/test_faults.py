@@ -15,16 +15,20 @@ import pytest
 
 from collector import coverage as causes
 from collector.service import Collector
+from pulse.clock import SystemClock
 from pulse.errors import Conflict, StoreRejected, StoreUnavailable
+from pulse.indicators.books import Library
+from pulse.indicators.publication import Publication
+from pulse.indicators.verifying import Recomputed, recompute
 from pulse.ledger.evidence import Heard, pieces
 from pulse.ledger.model import FOREVER, Evidence
 from pulse.ledger.runs import runs_known
 from pulse.messages import Message
 from pulse.settings import Broker
 from pulse.stores.base import Written
-from pulse.stores.relational import registry
+from pulse.stores.relational import coverage, published, registry
 from tests.collector.scraping import own
-from tests.collector.station import Field, Station, field, topic
+from tests.collector.station import TIMEOUT_S, Field, Station, field, topic
 from tests.collector.test_mqtt import eventually
 from tests.servers import RunningBroker, mosquitto
 
@@ -132,6 +136,27 @@ def chatter(devices: Field, names: Sequence[str], station: Station, every_s: flo
         thread.join()
 
 
+def waiting(station: Station) -> int:
+    with station.db.read() as connection:
+        return coverage.waiting(connection)
+
+
+def published_now(station: Station) -> None:
+    publication = Publication(Library(station.db, SystemClock(), TIMEOUT_S))
+    with station.db.read() as connection:
+        mark = coverage.watermark(connection)
+    assert mark is not None
+    value = publication.draft(mark.through_us).value
+    with station.db.write() as connection:
+        published.append(connection, value)
+
+
+def recomputed(station: Station) -> list[Recomputed]:
+    publication = Publication(Library(station.db, SystemClock(), TIMEOUT_S))
+    with station.db.read() as connection:
+        return list(recompute(publication, published.walk(connection)))
+
+
 def test_late_messages_wait_for_the_store_that_knows_the_past(tmp_path: Path, broker: RunningBroker) -> None:
     station = Station(tmp_path / "late", broker.url)
     station.register("cam-1", max_lateness_s=3600.0)
@@ -148,11 +173,20 @@ def test_late_messages_wait_for_the_store_that_knows_the_past(tmp_path: Path, br
         eventually(lambda: station.state("cam-1") != "online", "silence", 10)
         devices.beat("cam-1", timed(station, 3, 700))
         devices.beat("cam-2")
+        eventually(lambda: waiting(station) == 1, "one waiting", 10)
         devices.beat("cam-1", timed(station, 4))
         eventually(lambda: len(station.runs("cam-1")) > before, "the beat in time", 10)
+        eventually(lambda: station.through_us() > station.runs("cam-1")[-1].start, "all written", 10)
+        published_now(station)
         store.away = False
         eventually(lambda: len(station.runs("cam-1")) >= before + 2, "the late beat", 30)
         eventually(lambda: seqs(station, "cam-1") == [1, 2, 3, 4], "all in the store", 30)
+        eventually(lambda: waiting(station) == 0, "nothing waiting")
+        published_now(station)
+    # What was published meanwhile did not know of it, and that is no tampering.
+    first, second = recomputed(station)
+    assert (first.outcome, [reason.slug for reason in first.reasons]) == ("explained", ["late_messages"])
+    assert second.outcome == "same"
     assert_replay_agrees(station, "cam-1")
 
 

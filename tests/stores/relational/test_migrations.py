@@ -10,8 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Integer, MetaData, inspect, text
 
+from pulse import chain
 from pulse.errors import StoreRejected
-from pulse.stores.relational import migrate
+from pulse.stores.relational import migrate, published
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.tables import metadata
 from tests.stores.relational import dumps, sample
@@ -27,6 +28,36 @@ def test_a_released_revision_migrates_forward_with_its_data(revision: str, url: 
         with db.read() as connection:
             assert migrate.current(connection) == migrate.head()
         sample.check(db, revision)
+
+
+def test_values_published_before_there_was_a_chain_are_taken_into_it_as_they_stood(url: str) -> None:
+    """More than a page of them, of two names, in the order of their times; the chain goes on behind them."""
+    dumps.load("0003", url)
+    before = Database(url)
+    with before.write() as connection:
+        rows = [
+            {
+                "name": name,
+                "at": sample.T + n,
+                "figures": f'{{"n":{n}}}',
+                "digest": published.digest({"n": n}),
+            }
+            for n in range(600, 0, -1)
+            for name in ("online-rate", "other")
+        ]
+        insertion = text("INSERT INTO published VALUES (:name, :at, :at, 1, 2, :figures, :digest)")
+        connection.execute(insertion, rows)
+    before.close()
+    with opened(url) as db:
+        with db.write() as connection:
+            published.append(connection, sample.VALUE._replace(at_us=sample.T - 1))
+        with db.read() as connection:
+            found = chain.verify(published.links(published.walk(connection)), published.head(connection))
+            stored = list(published.walk(connection))
+    assert (found.links, found.broken) == (1202, None)
+    assert [(row.at_us, row.name) for row in stored[:-1]] == sorted((r.at_us, r.name) for r in stored[:-1])
+    assert {row.inputs for row in stored[:-1]} == {'{"none":"before_0004"}'}
+    assert stored[-1].at_us == sample.T - 1
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
