@@ -83,3 +83,23 @@ def policy_set(
     typer.echo(
         command.put(load(data_dir=data_dir), command.Whose(device, community, kind), said, from_, reason)
     )
+
+
+@policy_app.command("suggest")
+def policy_suggest(
+    device: _Device = None,
+    community: _Community = None,
+    kind: _Kind = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=400, help="最近几天 / Look at so many days.")] = 7,
+    as_json: _Json = False,
+    data_dir: DataDir = None,
+) -> None:
+    """由设备的实际表现建议约定，从不自行采用 / Suggest policies from what devices really did; applies none.
+
+    Rhythm, gaps beyond the timeout, clock, buffered delivery; with the command that would apply each.
+    """
+    from pulse.commands.policies import Whose
+    from pulse.commands.suggesting import shown
+
+    for line in shown(load(data_dir=data_dir), Whose(device, community, kind), days, as_json=as_json):
+        typer.echo(line)
