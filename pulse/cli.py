@@ -296,6 +296,35 @@ def rate(
 
 
 @app.command()
+def recompute(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="开始，默认一小时前 / Beginning, an hour ago by default.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="结束，默认现在 / End, now by default.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="按当时所知 / By what was known then; now by default.")
+    ] = None,
+    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
+    device: Annotated[str | None, typer.Option(help="只限这台设备 / This device only.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """由保存的原始消息重算在线率，与状态区间逐台对照 / Work the rate out again from the raw messages.
+
+    Compares with the intervals device by device; exit status 1 if they differ. Says from when on messages
+    are still kept, and what of the period they can no longer prove.
+    """
+    from pulse.commands import recompute as command
+
+    asked = command.Asked(from_, to, known_at, community, device)
+    lines, agrees = command.shown(_settings(data_dir=data_dir), asked, as_json=as_json)
+    for line in lines:
+        typer.echo(line)
+    if not agrees:
+        raise typer.Exit(1)
+
+
+@app.command()
 def explain(
     from_: Annotated[
         str | None, typer.Option("--from", help="开始，默认一天前 / Beginning, a day ago by default.")

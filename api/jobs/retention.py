@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from api.context import Context
 from pulse.access.lockout import FORGOTTEN_AFTER_US
 from pulse.clock import DAY_US, HOUR_US
+from pulse.indicators.recompute import RAW
 from pulse.stores.relational import attempts, deletions, events, jobs, meta, quarantine, sessions
 
 EVENTS_US = 7 * DAY_US
@@ -52,7 +53,7 @@ def _delete_raw(context: Context, before_us: int, stop: threading.Event) -> None
         deleted += count
         oldest_us = context.store.oldest_us()
     with context.db.write() as connection:
-        _note(connection, "raw_messages", reached_us, deleted, context.clock.now_us())
+        _note(connection, RAW, reached_us, deleted, context.clock.now_us())
 
 
 def _note(connection: Connection, what: str, before_us: int, count: int, now_us: int) -> None:

@@ -23,10 +23,11 @@ from pulse.commands.demoaccounts import Accounts
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.commands.serve import work
 from pulse.errors import BadInput, Conflict
+from pulse.indicators.recompute import RAW
 from pulse.ports import free_port
 from pulse.registry.noting import noted
 from pulse.settings import Broker, Settings, load
-from pulse.stores.relational import meta
+from pulse.stores.relational import deletions, meta
 
 log = logs.get(__name__)
 
@@ -159,6 +160,10 @@ def _prepare(parts: Parts, choices: Choices) -> int | None:
     actor = system("demo", socket.gethostname())
     with parts.db.write() as connection, noted(connection, actor, now):
         enter(connection, fleet, choices.seed, now, days=HISTORY_DAYS if choices.history else 0)
+        if choices.history:
+            # Of the days before, the simulators told the intervals and never a message.
+            raw_us = now - round(RAW_HOURS * HOUR_US / choices.time_scale)
+            deletions.record(connection, RAW, raw_us, 0, now)
         meta.put(connection, _MADE, json.dumps(lasting))
     if choices.history:
         # The collector goes on from the last heartbeats; those of the day follow behind the running demo.
