@@ -18,7 +18,14 @@ PACKAGES = ("pulse", *ROOMS)
 
 # `pulse` is what a distributed worker or a script may load: no broker client, no web server.
 NOT_IN_PULSE = {"paho", "amqtt", "fastapi", "starlette", "uvicorn", "jinja2", "apscheduler"}
-WIRING = ("pulse.cli", "pulse.cli_access", "pulse.cli_coverage", "pulse.cli_maintenance", "pulse.commands")
+WIRING = (
+    "pulse.cli",
+    "pulse.cli_access",
+    "pulse.cli_coverage",
+    "pulse.cli_lives",
+    "pulse.cli_maintenance",
+    "pulse.commands",
+)
 
 IN_LEDGER = ("pulse.ledger", "pulse.batches", "pulse.messages", "pulse.errors", "numpy", "msgspec")
 NOT_IN_LEDGER = {

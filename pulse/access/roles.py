@@ -18,6 +18,7 @@ class Permission(StrEnum):
     COVERAGE_WRITE = "coverage:write"
     CREDENTIALS_WRITE = "credentials:write"
     MAINTENANCE_WRITE = "maintenance:write"
+    REGISTRY_WRITE = "registry:write"
     TOKENS_WRITE = "tokens:write"
     USERS_WRITE = "users:write"
 
@@ -49,6 +50,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.COVERAGE_WRITE,
         Permission.CREDENTIALS_WRITE,
         Permission.MAINTENANCE_WRITE,
+        Permission.REGISTRY_WRITE,
         Permission.TOKENS_WRITE,
     },
     Role.EVALUATOR: _LOOKING | {Permission.AUDIT_READ, Permission.TOKENS_WRITE},
