@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from pulse import __version__, cli_access, cli_coverage, cli_indicators, cli_maintenance, cli_policies, logs
+from pulse import (
+    __version__,
+    cli_access,
+    cli_coverage,
+    cli_indicators,
+    cli_lives,
+    cli_maintenance,
+    cli_policies,
+    logs,
+)
 from pulse.errors import BadInput, PulseError
 from pulse.options import DataDir
 from pulse.settings import Settings, load
@@ -26,13 +35,12 @@ registry_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(registry_app, name="registry")
-device_app = typer.Typer(help="设备 / Devices.", no_args_is_help=True)
 credentials_app = typer.Typer(
     help="设备的 MQTT 口令：只显示一次，只存散列 / Devices' MQTT passwords: shown once, kept as hashes.",
     no_args_is_help=True,
 )
-device_app.add_typer(credentials_app, name="credentials")
-app.add_typer(device_app, name="device")
+cli_lives.app.add_typer(credentials_app, name="credentials")
+app.add_typer(cli_lives.app, name="device")
 app.add_typer(cli_access.user_app, name="user")
 app.add_typer(cli_access.token_app, name="token")
 app.add_typer(cli_access.audit_app, name="audit")
@@ -372,11 +380,17 @@ def registry_import(
 
 
 @registry_app.command("export")
-def registry_export(what: _What = "devices", data_dir: DataDir = None) -> None:
+def registry_export(
+    what: _What = "devices",
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="设备当时的登记 / Devices as registered then.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
     """导出为 CSV / Export as CSV to standard output."""
     from pulse.commands import registry as command
 
-    sys.stdout.buffer.write(command.exported(_settings(data_dir=data_dir), what).encode())
+    sys.stdout.buffer.write(command.exported(_settings(data_dir=data_dir), what, known_at).encode())
 
 
 _Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="设备编号 / Device ids.")]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from pulse.clock import HOUR_US
+from pulse.clock import DAY_US, HOUR_US
 from pulse.ledger.model import Device, Evidence, Run
 from pulse.ledger.runs import history_of
 from pulse.messages import Channel, Message
@@ -134,10 +134,11 @@ class History:
 
 def enter(connection: Connection, fleet: Fleet, seed: int, end_us: int, *, days: int = DAYS) -> None:
     """Register the fleet, and write the `days` before `end_us` into the database (0: the registry only)."""
-    registry.put_communities(connection, fleet.communities, end_us)
-    registry.put_kinds(connection, fleet.kinds, end_us)
-    registry.put_planned(connection, fleet.planned, end_us)
-    registry.put_devices(connection, fleet.devices, end_us)
+    begin_us = end_us - days * DAY_US
+    registry.put_communities(connection, fleet.communities, begin_us)
+    registry.put_kinds(connection, fleet.kinds, begin_us)
+    registry.put_planned(connection, fleet.planned, begin_us)
+    registry.put_devices(connection, fleet.devices, begin_us, by="system:simulators")
     if not days:
         return
     history = History(fleet, seed, end_us, days)

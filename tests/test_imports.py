@@ -23,6 +23,7 @@ WIRING = (
     "pulse.cli_access",
     "pulse.cli_coverage",
     "pulse.cli_indicators",
+    "pulse.cli_lives",
     "pulse.cli_maintenance",
     "pulse.cli_policies",
     "pulse.commands",

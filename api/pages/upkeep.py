@@ -25,7 +25,8 @@ from pulse.indicators.effect import Effect
 from pulse.indicators.previewing import Preview, effect_of, previewed
 from pulse.registry.plans import Reach
 from pulse.stores.relational import maintenance
-from pulse.stores.relational.maintenance import PENDING, RECORDED, Entry
+from pulse.stores.relational.decisions import PENDING, RECORDED
+from pulse.stores.relational.maintenance import Entry
 
 ADDRESS = "/maintenance"
 _MOST = 200

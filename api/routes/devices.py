@@ -19,6 +19,7 @@ from api.problems import Checks
 from pulse.access.roles import Actor, Permission
 from pulse.clock import to_iso
 from pulse.ledger.model import State
+from pulse.stores.relational import pastdevices
 
 _Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]
 
@@ -93,7 +94,8 @@ def router(context: Context, present: Present) -> APIRouter:
     ) -> Response:
         """现在或过去某一时刻的设备，例如某个数字背后的 15 台：`state=offline&state=fault&at=…`。
 
-        Devices now or at a past moment, such as the 15 behind a number; in order of id, by pages.
+        Devices now or at a past moment, such as the 15 behind a number; in order of id, by pages. With
+        `known_at` they are named and placed as they were registered then.
         """
         checks = Checks()
         filters = Filters(tuple(states or ()), community, kind, q)
@@ -110,7 +112,11 @@ def router(context: Context, present: Present) -> APIRouter:
         else:
             asked = detail.resolved(context, Moment(begin.at_us, begin.known_us))
             statuses = context.rate.devices(*asked, within)
-        found = listing.select(statuses, present.records(), filters)
+        records = present.records()
+        if begin.known_us is not None:
+            with context.db.read() as connection:
+                records = {one.id: one for one in pastdevices.known_at(connection, begin.known_us)}
+        found = listing.select(statuses, records, filters)
         as_csv = exporting.wants_csv(request, format_)
         size = limit or (len(found) or 1 if as_csv else DEFAULT_LIMIT)
         rest = [item for item in found if item["id"] > begin.after]

@@ -35,7 +35,7 @@ from pulse.errors import Conflict, NotFound
 from pulse.indicators import effect as effects
 from pulse.indicators.previewing import Preview, effect_of, previewed
 from pulse.stores.relational import maintenance
-from pulse.stores.relational.maintenance import PENDING, STATUSES
+from pulse.stores.relational.decisions import PENDING, STATUSES
 
 _MOST = 1000
 _Reader = Annotated[Actor, Depends(Allowed(Permission.DEVICES_READ))]

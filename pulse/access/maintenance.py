@@ -17,8 +17,9 @@ from pulse.ledger.model import FOREVER
 from pulse.registry import plans
 from pulse.registry.plans import Plan, Reach
 from pulse.stores.relational import audit, maintenance, pastdevices, registry
+from pulse.stores.relational.decisions import CANCELLED, PENDING, RECORDED, REFUSED, Decisions
 from pulse.stores.relational.incidents import Decision
-from pulse.stores.relational.maintenance import CANCELLED, PENDING, RECORDED, REFUSED, Entry
+from pulse.stores.relational.maintenance import Entry
 
 MOST_PIECES = 50_000
 """Windows times devices of an entry about a building or a tag, which the ledger takes one by one."""
@@ -32,7 +33,7 @@ def proposed(connection: Connection, actor: Actor, plan: Plan, now_us: int, back
     plan = plans.checked(plan)
     _check_known(connection, actor, plan)
     waits = plans.needs_approval(plan, now_us, backdate_us)
-    return Entry(0, plan, now_us, actor.name, FOREVER if waits else now_us)
+    return Entry(0, plan, now_us, actor.name, Decisions(FOREVER if waits else now_us))
 
 
 def record(
@@ -77,8 +78,8 @@ def approve(connection: Connection, actor: Actor, entry_id: int, now_us: int) ->
             f"须由记录者（{person(entry.author)}）以外的人批准 / "
             f"has to be approved by somebody else than {person(entry.author)}, who recorded it"
         )
-    after = entry._replace(known_us=now_us, approved=Decision(now_us, actor.name))
-    return _decided(connection, actor, "approve", entry, after, now_us)
+    decided = entry.decisions._replace(known_us=now_us, approved=Decision(now_us, actor.name))
+    return _decided(connection, actor, "approve", entry, decided, now_us)
 
 
 def refuse(connection: Connection, actor: Actor, entry_id: int, reason: str, now_us: int) -> Entry:
@@ -86,8 +87,8 @@ def refuse(connection: Connection, actor: Actor, entry_id: int, reason: str, now
     entry = _known(connection, actor, entry_id)
     said = reason_of(reason)
     _expect(entry, PENDING)
-    after = entry._replace(refused=Decision(now_us, actor.name, said))
-    return _decided(connection, actor, "refuse", entry, after, now_us)
+    decided = entry.decisions._replace(refused=Decision(now_us, actor.name, said))
+    return _decided(connection, actor, "refuse", entry, decided, now_us)
 
 
 def cancel(connection: Connection, actor: Actor, entry_id: int, reason: str, now_us: int) -> Entry:
@@ -95,8 +96,8 @@ def cancel(connection: Connection, actor: Actor, entry_id: int, reason: str, now
     entry = _known(connection, actor, entry_id)
     said = reason_of(reason)
     _expect(entry, PENDING, RECORDED)
-    after = entry._replace(cancelled=Decision(now_us, actor.name, said))
-    return _decided(connection, actor, "cancel", entry, after, now_us)
+    decided = entry.decisions._replace(cancelled=Decision(now_us, actor.name, said))
+    return _decided(connection, actor, "cancel", entry, decided, now_us)
 
 
 def seen(connection: Connection, actor: Actor, entry_id: int) -> Entry:
@@ -228,13 +229,11 @@ def _expect(entry: Entry, *statuses: str) -> None:
 
 
 def _decided(
-    connection: Connection, actor: Actor, action: str, before: Entry, after: Entry, now_us: int
+    connection: Connection, actor: Actor, action: str, before: Entry, decided: Decisions, now_us: int
 ) -> Entry:
+    after = before._replace(decisions=decided)
     maintenance.decide(connection, after)
-    last = max(
-        (d for d in (after.approved, after.refused, after.cancelled) if d is not None),
-        key=lambda decision: decision.at_us,
-    )
+    reason = "" if decided.last is None else decided.last.reason
     audit.append(
         connection,
         actor,
@@ -243,6 +242,6 @@ def _decided(
         now_us,
         community=community_of(connection, after),
         before={"status": before.status},
-        after={"status": after.status} | ({"reason": last.reason} if last.reason else {}),
+        after={"status": after.status} | ({"reason": reason} if reason else {}),
     )
     return after

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     CREDENTIALS_WRITE = "credentials:write"
     MAINTENANCE_WRITE = "maintenance:write"
     POLICIES_WRITE = "policies:write"
+    REGISTRY_WRITE = "registry:write"
     TOKENS_WRITE = "tokens:write"
     USERS_WRITE = "users:write"
 
@@ -50,6 +51,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.COVERAGE_WRITE,
         Permission.CREDENTIALS_WRITE,
         Permission.MAINTENANCE_WRITE,
+        Permission.REGISTRY_WRITE,
         Permission.TOKENS_WRITE,
     },
     Role.EVALUATOR: _LOOKING | {Permission.AUDIT_READ, Permission.TOKENS_WRITE},

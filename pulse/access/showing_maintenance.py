@@ -65,9 +65,9 @@ def shown(entry: Entry, now_us: int) -> dict[str, Any]:
         "recorded_at": to_iso(entry.recorded_us),
         "recorded_by": entry.author,
         "known_at": _open(entry.known_us),
-        "approved": _decision(entry.approved),
-        "refused": _decision(entry.refused),
-        "cancelled": _decision(entry.cancelled),
+        "approved": shown_decision(entry.decisions.approved),
+        "refused": shown_decision(entry.decisions.refused),
+        "cancelled": shown_decision(entry.decisions.cancelled),
     }
 
 
@@ -86,7 +86,8 @@ def _open(at_us: int) -> str | None:
     return None if at_us >= FOREVER else to_iso(at_us)
 
 
-def _decision(decision: Decision | None) -> dict[str, str | None] | None:
+def shown_decision(decision: Decision | None) -> dict[str, str | None] | None:
+    """A decision, None where none was made."""
     if decision is None:
         return None
     return {"at": to_iso(decision.at_us), "by": decision.by, "reason": decision.reason or None}

@@ -21,7 +21,8 @@ from pulse.registry.plans import Reach
 from pulse.settings import Settings
 from pulse.stores.relational import maintenance
 from pulse.stores.relational.database import Database
-from pulse.stores.relational.maintenance import PENDING, STATUSES, Entry
+from pulse.stores.relational.decisions import PENDING, STATUSES
+from pulse.stores.relational.maintenance import Entry
 
 NO_REASON = "—"
 """Of a plan that is only looked at."""
@@ -80,7 +81,7 @@ def effect(settings: Settings, entry_id: int, *, as_json: bool) -> Iterator[str]
         return
     yield _line(shown(entry, SystemClock().now_us()))
     if entry.status == PENDING:
-        yield from _effect_lines(effects.shown(found))
+        yield from effect_lines(effects.shown(found))
 
 
 def add(
@@ -154,12 +155,13 @@ def _previewed(settings: Settings, db: Database, wish: Wish) -> Preview:
 
 
 def _told(found: Preview) -> Iterator[str]:
-    yield from _effect_lines(effects.shown(found.effect))
+    yield from effect_lines(effects.shown(found.effect))
     if found.entry.status == PENDING:
         yield "开始已久，保存后须由另一人批准 / began long ago: once saved, another person has to approve it"
 
 
-def _effect_lines(told: dict[str, Any]) -> Iterator[str]:
+def effect_lines(told: dict[str, Any]) -> Iterator[str]:
+    """What an effect changes, in lines."""
     yield f"涉及设备 / devices concerned: {told['devices']}"
     period, now = told["period"], told["now"]
     if period is None:

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from pulse.clock import SystemClock
+from pulse.clock import SystemClock, parse_time
 from pulse.commands.operating import database, operator
 from pulse.errors import BadInput
 from pulse.registry.importing import export_registry, import_registry
@@ -20,7 +20,10 @@ def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from error
     with database(settings) as db:
-        result = import_registry(db, operator(), table, text, SystemClock().now_us(), dry_run, prefix)
+        now_us, backdate_us = SystemClock().now_us(), settings.maintenance_backdate_us()
+        result = import_registry(
+            db, operator(), table, text, now_us, dry_run, prefix, backdate_us=backdate_us
+        )
     done = "试导入，未写入 / dry run, nothing taken" if dry_run else "已导入 / imported"
     return (
         f"{path}: {done}: 新增 / added {result.added}, "
@@ -28,16 +31,21 @@ def imported(settings: Settings, path: Path, what: str, *, dry_run: bool, prefix
     )
 
 
-def exported(settings: Settings, what: str) -> str:
+def exported(settings: Settings, what: str, known_at: str | None = None) -> str:
     """A table of the registry as CSV; with a byte order mark, without which Excel reads Chinese as GBK.
 
-    The audit log keeps that it was taken out.
+    With `known_at` devices as they were registered then. The audit log keeps that it was taken out.
     """
     table = _table(what)
+    known_us = None if known_at is None else parse_time(known_at, "--known-at")
     with database(settings) as db:
-        text = "\ufeff" + export_registry(db, table)
+        text = "\ufeff" + export_registry(db, table, known_us=known_us)
         with db.write() as connection:
-            said = {"what": table, "sha256_of_the_file": hashlib.sha256(text.encode()).hexdigest()}
+            said = {
+                "what": table,
+                "known_at": known_at,
+                "sha256_of_the_file": hashlib.sha256(text.encode()).hexdigest(),
+            }
             audit.append(
                 connection, operator(), "registry.export", "registry", SystemClock().now_us(), after=said
             )

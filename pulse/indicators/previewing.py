@@ -2,14 +2,18 @@
 
 from typing import NamedTuple
 
+from pulse.access import lives as living
 from pulse.access import maintenance as recording
 from pulse.access.roles import Actor
 from pulse.indicators.books import Library
-from pulse.indicators.effect import Effect, effect
+from pulse.indicators.effect import Effect, of_step, of_windows
 from pulse.ledger.model import EVER
+from pulse.registry import lives as lives_of_devices
+from pulse.registry.lives import Step
 from pulse.registry.plans import Plan, fingerprint
-from pulse.stores.relational import maintenance
+from pulse.stores.relational import lives, maintenance
 from pulse.stores.relational.database import Database
+from pulse.stores.relational.decisions import Decisions
 from pulse.stores.relational.maintenance import Entry
 
 
@@ -33,5 +37,23 @@ def previewed(
 def effect_of(db: Database, library: Library, actor: Actor, entry: Entry) -> Effect:
     """What an entry that does not count would change if it did, in the communities of the actor."""
     with db.read() as connection:
-        windows = maintenance.ledger_windows(connection, entry._replace(known_us=EVER, cancelled=None))
-    return effect(library, windows, actor.communities)
+        windows = maintenance.ledger_windows(connection, entry._replace(decisions=Decisions(EVER)))
+    return of_windows(library, windows, actor.communities)
+
+
+class StepPreview(NamedTuple):
+    """The same of a step in a device's life."""
+
+    entry: lives.Entry
+    effect: Effect
+    fingerprint: str
+
+
+def previewed_step(
+    db: Database, library: Library, actor: Actor, step: Step, now_us: int, backdate_us: int
+) -> StepPreview:
+    """What recording a step would do; nothing is saved. Raises as recording does."""
+    with db.read() as connection:
+        entry = living.proposed(connection, actor, step, now_us, backdate_us)
+    effect = of_step(library, entry.step, actor.communities)
+    return StepPreview(entry, effect, lives_of_devices.fingerprint(entry.step))

@@ -14,8 +14,9 @@ from api.auth.guard import FORM_HEADER, Allowed, Open, guard_of, routes
 from pulse.clock import HOUR_US, to_iso
 from pulse.ledger.correlated import Incident
 from pulse.ledger.model import FOREVER, Blind, Scope
+from pulse.registry.lives import Step
 from pulse.registry.plans import Plan, Reach
-from pulse.stores.relational import coverage, incidents, maintenance
+from pulse.stores.relational import coverage, incidents, lives, maintenance
 from tests.api.site import END, Site
 from tests.api.who import WHO, A, B, Crowd, closed, ending_streams, told_of
 
@@ -25,6 +26,7 @@ MANAGING = LOOKING | {
     "coverage:write",
     "credentials:write",
     "maintenance:write",
+    "registry:write",
     "tokens:write",
 }
 MAY = {
@@ -73,6 +75,9 @@ _POLICY = ({"scope": "device", "subject": "cam-1"}, {"scope": "device", "subject
 _DECIDED = frozenset({200, 409})
 """Somebody else may have decided before."""
 _REASON = {"reason": "光缆被挖断"}
+_MOVE = {"location": "北门", "reason": "改造"}
+"""Once it stands there, it cannot be moved there again."""
+_STEP = {"device": "cam-1", "what": "retire", "at": to_iso(END + HOUR_US), "reason": "到期"}
 _PLAN = {"community": A, "from": to_iso(END), "to": to_iso(END + HOUR_US), "reason": "换电池"}
 _ONE = {"name": "nobody-of-this-name", "session_id": "999", "token_id": "999", "number": "999"}
 
@@ -111,6 +116,23 @@ TABLE = {
     ),
     ("POST", "/api/v1/maintenance/{id}/cancel"): Row(
         "maintenance:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
+    ),
+    ("GET", "/api/v1/devices/{id}/life"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
+    ("POST", "/api/v1/devices/{id}/move"): Row(
+        "registry:write", done=frozenset({200, 422}), of_a=_DEVICE[0], of_b=_DEVICE[1], body=_MOVE
+    ),
+    ("GET", "/api/v1/life-changes"): Row("devices:read"),
+    ("POST", "/api/v1/life-changes"): Row("registry:write", done=_DECIDED, body=_STEP),
+    ("POST", "/api/v1/life-changes/preview"): Row("registry:write", done=_DECIDED, body=_STEP),
+    ("GET", "/api/v1/life-changes/{id}"): Row("devices:read", of_a=_INCIDENT[0], of_b=_INCIDENT[1]),
+    ("POST", "/api/v1/life-changes/{id}/approve"): Row(
+        "registry:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1]
+    ),
+    ("POST", "/api/v1/life-changes/{id}/refuse"): Row(
+        "registry:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
+    ),
+    ("POST", "/api/v1/life-changes/{id}/cancel"): Row(
+        "registry:write", done=_DECIDED, of_a=_INCIDENT[0], of_b=_INCIDENT[1], body=_REASON
     ),
     ("GET", "/api/v1/me"): Row(None),
     ("GET", "/api/v1/users"): Row("users:write"),
@@ -227,6 +249,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             for reach in (Reach(community=A), Reach(device="cam-5")):
                 plan = Plan(reach, END - 9, END, "换电池")
                 maintenance.put(connection, maintenance.Entry(0, plan, END, "user:wang"))
+            for device in ("cam-2", "cam-6"):
+                step = Step("retire", device, END - 9, "到期")
+                lives.put(connection, lives.Entry(0, step, END, "user:wang"))
         yield site
 
 

@@ -30,6 +30,7 @@ from pulse.stores.relational import (
     registry,
 )
 from pulse.stores.relational.database import Database
+from pulse.stores.relational.decisions import Decisions
 from pulse.stores.relational.events import NewEvent
 from pulse.stores.relational.incidents import Decision
 from pulse.stores.relational.published import PublishedValue
@@ -565,7 +566,7 @@ def test_maintenance_comes_back_with_reason_author_and_cancellation(db: Database
         ]
         plan = Plan(Reach(community="xinjinglou"), 10, 20, "换电池")
         assert maintenance.of(connection, first) == maintenance.Entry(
-            first, plan, 5, "王工", 5, cancelled=Decision(7, "")
+            first, plan, 5, "王工", Decisions(5, cancelled=Decision(7, ""))
         )
         with pytest.raises(NotFound):
             maintenance.cancel(connection, second + 1, 9)
@@ -584,12 +585,12 @@ def test_a_recurring_entry_comes_back_with_its_decisions(db: Database) -> None:
         assert maintenance.of(connection, number) == waiting._replace(id=number)
         said = Decision(T + 1, "user:li", "重复")
         stored = waiting._replace(id=number)
-        for decided in (stored._replace(refused=said), stored._replace(cancelled=said)):
-            maintenance.decide(connection, decided)
-            assert maintenance.of(connection, number, locked=True) == decided
-            assert maintenance.listing(connection, status=decided.status) == [decided]
+        for decided in (Decisions(refused=said), Decisions(cancelled=said)):
+            maintenance.decide(connection, stored._replace(decisions=decided))
+            assert maintenance.of(connection, number, locked=True) == stored._replace(decisions=decided)
+            assert [e.id for e in maintenance.listing(connection, status=decided.status)] == [number]
         assert registry.version(connection) == before
-        approved = waiting._replace(id=number, known_us=T + 2, approved=Decision(T + 2, "user:li"))
+        approved = stored._replace(decisions=Decisions(T + 2, Decision(T + 2, "user:li")))
         maintenance.decide(connection, approved)
         assert registry.version(connection) == before + 1
         assert maintenance.listing(connection, status="recorded") == [approved]

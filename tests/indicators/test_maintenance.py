@@ -14,10 +14,12 @@ from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import EVER, State
 from pulse.registry.plans import Plan, Reach, Weekly
 from pulse.stores.relational import maintenance, registry
+from pulse.stores.relational.decisions import Decisions
 from tests.indicators.site import Site, camera, states, us
 from tests.ledger.live import Kept
 
 BACKDATE = 60 * MINUTE_US
+_HALF = [18_000_000_000, 36_000_000_000]
 MEI, LI = command_line("mei", "host"), command_line("li", "host")
 
 
@@ -153,9 +155,9 @@ def _engine(site: Site, kept: Kept, now: int) -> Engine:
 def test_the_effect_is_the_difference_that_saving_makes(site: Site) -> None:
     what = plan(2_000, 30_000, SOUTH)
     with site.db.read() as connection:
-        entry = maintenance.Entry(0, what, us(20_000), "x", EVER)
+        entry = maintenance.Entry(0, what, us(20_000), "x", Decisions(EVER))
         windows = maintenance.ledger_windows(connection, entry)
-    found = effects.effect(site.rate.library, windows)
+    found = effects.of_windows(site.rate.library, windows)
     assert (found.from_us, found.to_us, found.devices) == (us(2_000), us(20_000), 2)
     assert found.concerned == ("xinjinglou",)
     unsaved = site.rate.period(us(2_000), us(20_000))
@@ -173,14 +175,19 @@ def test_the_effect_is_the_difference_that_saving_makes(site: Site) -> None:
             "xinjinglou": {"before": both["by_community"]["xinjinglou"]["before"], "after": own}
         }
     assert effects.kept(found) == {
-        "xinjinglou": {"before": [18_000_000_000, 36_000_000_000], "after": [0, 0]}
+        "xinjinglou": {
+            "before": {"raw": _HALF, "adjusted": _HALF},
+            "after": {"raw": _HALF, "adjusted": [0, 0]},
+        }
     }
 
 
 def test_what_is_yet_to_come_has_an_effect_on_no_past(site: Site) -> None:
     with site.db.read() as connection:
-        entry = maintenance.Entry(0, plan(30_000, 40_000, Reach(device="ok")), us(20_000), "x", EVER)
-        found = effects.effect(site.rate.library, maintenance.ledger_windows(connection, entry))
+        entry = maintenance.Entry(
+            0, plan(30_000, 40_000, Reach(device="ok")), us(20_000), "x", Decisions(EVER)
+        )
+        found = effects.of_windows(site.rate.library, maintenance.ledger_windows(connection, entry))
     told = effects.shown(found)
     assert told["period"] is None
     assert told["now"]["all"]["before"] == told["now"]["all"]["after"]
@@ -189,8 +196,10 @@ def test_what_is_yet_to_come_has_an_effect_on_no_past(site: Site) -> None:
 
 def test_an_effect_within_a_community_tells_of_that_one_only(site: Site) -> None:
     with site.db.read() as connection:
-        entry = maintenance.Entry(0, plan(9_000, 10_000, Reach(kind="camera")), us(20_000), "x", EVER)
+        entry = maintenance.Entry(
+            0, plan(9_000, 10_000, Reach(kind="camera")), us(20_000), "x", Decisions(EVER)
+        )
         windows = maintenance.ledger_windows(connection, entry)
-    found = effects.effect(site.rate.library, windows, frozenset({"rongxinyuan"}))
+    found = effects.of_windows(site.rate.library, windows, frozenset({"rongxinyuan"}))
     assert found.concerned == ("rongxinyuan",)
     assert effects.shown(found)["now"]["all"]["before"]["total"] == 1

@@ -9,45 +9,42 @@ from pulse.errors import BadInput, NotFound
 from pulse.ledger.model import FOREVER, Maintenance, Scope
 from pulse.registry import plans
 from pulse.registry.plans import Plan, Reach, Weekly
+from pulse.stores.relational import decisions as deciding
 from pulse.stores.relational import meta, pastdevices
+from pulse.stores.relational.decisions import Decisions
 from pulse.stores.relational.incidents import Decision
 from pulse.stores.relational.tables import devices
 from pulse.stores.relational.tables import maintenance as table
 from pulse.stores.relational.values import from_null, to_null
 
-PENDING, RECORDED, REFUSED, CANCELLED = "pending", "recorded", "refused", "cancelled"
-STATUSES = (PENDING, RECORDED, REFUSED, CANCELLED)
-
 
 class Entry(NamedTuple):
     """A plan with what people decided of it.
 
-    It was written down at `recorded_us` by `author`; it counts from `known_us` on, when it was approved if it
-    had to be: `FOREVER` before that.
+    It was written down at `recorded_us` by `author`.
     """
 
     id: int
     plan: Plan
     recorded_us: int
     author: str
-    known_us: int = FOREVER
-    approved: Decision | None = None
-    refused: Decision | None = None
-    cancelled: Decision | None = None
+    decisions: Decisions = Decisions()
 
     @property
     def status(self) -> str:
-        """One of `STATUSES`; the last decision counts."""
-        if self.cancelled is not None:
-            return CANCELLED
-        if self.refused is not None:
-            return REFUSED
-        return PENDING if self.known_us == FOREVER else RECORDED
+        """One of `decisions.STATUSES`."""
+        return self.decisions.status
+
+    @property
+    def known_us(self) -> int:
+        """Since when it counts, `FOREVER` while it does not."""
+        return self.decisions.known_us
 
     @property
     def cancelled_us(self) -> int:
         """When it was withdrawn, `FOREVER` while it was not."""
-        return FOREVER if self.cancelled is None else self.cancelled.at_us
+        cancelled = self.decisions.cancelled
+        return FOREVER if cancelled is None else cancelled.at_us
 
 
 def entries(connection: Connection) -> list[Maintenance]:
@@ -87,11 +84,11 @@ def listing(
 ) -> list[Entry]:
     """Entries, recorded last first: of the communities `within`, and those about no community in particular.
 
-    `status` is one of `STATUSES`; only ids below `before_id`.
+    `status` is one of `decisions.STATUSES`; only ids below `before_id`.
     """
     conditions: list[ColumnElement[bool]] = []
     if status is not None:
-        conditions += _OF_STATUS[status]
+        conditions += deciding.conditions(table, status)
     if within is not None:
         own = sorted(within)
         visible = select(devices.c.id).where(devices.c.community.in_(own))
@@ -117,10 +114,9 @@ def record(connection: Connection, window: Maintenance, reason: str, author: str
     if window.end <= window.start:
         raise BadInput("a maintenance window has to end after it starts", where="end")
     plan = Plan(Reach(*window.scope), window.start, window.end, reason)
-    entry = Entry(0, plan, window.recorded, author, window.recorded)
-    if window.cancelled < FOREVER:
-        entry = entry._replace(cancelled=Decision(window.cancelled, author))
-    return put(connection, entry)
+    cancelled = Decision(window.cancelled, author) if window.cancelled < FOREVER else None
+    decided = Decisions(window.recorded, cancelled=cancelled)
+    return put(connection, Entry(0, plan, window.recorded, author, decided))
 
 
 def put(connection: Connection, entry: Entry) -> int:
@@ -140,7 +136,7 @@ def put(connection: Connection, entry: Entry) -> int:
             zone=None if weekly is None else weekly.zone,
             recorded_us=entry.recorded_us,
             author=entry.author,
-            **_decided(entry),
+            **entry.decisions.columns(),
         )
     )
     if entry.known_us < FOREVER:
@@ -150,7 +146,7 @@ def put(connection: Connection, entry: Entry) -> int:
 
 def decide(connection: Connection, entry: Entry) -> None:
     """Store the decisions of an entry; the running parts learn of it if it counts or did."""
-    connection.execute(update(table).where(table.c.id == entry.id).values(**_decided(entry)))
+    connection.execute(update(table).where(table.c.id == entry.id).values(**entry.decisions.columns()))
     if entry.known_us < FOREVER:
         meta.grow(connection, meta.REGISTRY)
 
@@ -163,20 +159,9 @@ def cancel(connection: Connection, entry_id: int, at_us: int) -> None:
     entry = of(connection, entry_id, locked=True)
     if entry is None:
         raise NotFound(f"没有维护记录 {entry_id} / no maintenance entry has the id {entry_id}")
-    if entry.cancelled is None:
-        decide(connection, entry._replace(cancelled=Decision(at_us, "")))
-
-
-_OF_STATUS: dict[str, list[ColumnElement[bool]]] = {
-    CANCELLED: [table.c.cancelled_us.is_not(None)],
-    REFUSED: [table.c.cancelled_us.is_(None), table.c.refused_us.is_not(None)],
-    RECORDED: [
-        table.c.cancelled_us.is_(None),
-        table.c.refused_us.is_(None),
-        table.c.known_us.is_not(None),
-    ],
-    PENDING: [table.c.cancelled_us.is_(None), table.c.refused_us.is_(None), table.c.known_us.is_(None)],
-}
+    if entry.decisions.cancelled is None:
+        decided = entry.decisions._replace(cancelled=Decision(at_us, ""))
+        decide(connection, entry._replace(decisions=decided))
 
 
 def _listed(
@@ -191,21 +176,6 @@ def _listed(
     return [_entry(row) for row in connection.execute(query)]
 
 
-def _decided(entry: Entry) -> dict[str, object]:
-    approved, refused, cancelled = entry.approved, entry.refused, entry.cancelled
-    return {
-        "known_us": to_null(entry.known_us),
-        "approved_us": None if approved is None else approved.at_us,
-        "approved_by": None if approved is None else approved.by,
-        "refused_us": None if refused is None else refused.at_us,
-        "refused_by": None if refused is None else refused.by,
-        "refuse_reason": None if refused is None else refused.reason,
-        "cancelled_us": None if cancelled is None else cancelled.at_us,
-        "cancelled_by": None if cancelled is None else cancelled.by,
-        "cancel_reason": None if cancelled is None else cancelled.reason,
-    }
-
-
 def _entry(row: Row[tuple[object, ...]]) -> Entry:
     weekly = None
     if row.weekdays is not None:
@@ -216,12 +186,5 @@ def _entry(row: Row[tuple[object, ...]]) -> Entry:
         Plan(reach, row.start_us, from_null(row.end_us), row.reason, weekly),
         row.recorded_us,
         row.author,
-        from_null(row.known_us),
-        _decision(row.approved_us, row.approved_by, ""),
-        _decision(row.refused_us, row.refused_by, row.refuse_reason),
-        _decision(row.cancelled_us, row.cancelled_by, row.cancel_reason),
+        deciding.of_row(row),
     )
-
-
-def _decision(at_us: int | None, by: str | None, reason: str | None) -> Decision | None:
-    return None if at_us is None else Decision(at_us, by or "", reason or "")

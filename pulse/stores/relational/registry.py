@@ -270,6 +270,13 @@ def inbox(
     return [Discovered(*row) for row in rows]
 
 
+def first_heard(connection: Connection, device: str) -> int | None:
+    """When a device was first heard without being registered, None when it never was."""
+    table = tables.discovered
+    first: int | None = connection.scalar(select(func.min(table.c.first_us)).where(table.c.device == device))
+    return first
+
+
 def _ordered(table: Table) -> Any:
     return select(table).order_by(*table.primary_key)
 

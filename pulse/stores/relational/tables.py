@@ -226,6 +226,31 @@ maintenance = Table(
     sqlite_autoincrement=True,
 )
 
+life_changes = Table(
+    "life_changes",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("what", Text, nullable=False, comment="commission, retire or replace"),
+    Column("device", _Id, nullable=False),
+    Column("successor", _Id, comment="what takes its place"),
+    Column("at_us", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("known_us", BigInteger, comment="since when it counts; NULL: not approved"),
+    Column("approved_us", BigInteger),
+    Column("approved_by", Text),
+    Column("refused_us", BigInteger),
+    Column("refused_by", Text),
+    Column("refuse_reason", Text),
+    Column("cancelled_us", BigInteger),
+    Column("cancelled_by", Text),
+    Column("cancel_reason", Text),
+    Index(None, "device"),
+    Index(None, "successor"),
+    sqlite_autoincrement=True,
+)
+
 published = Table(
     "published",
     metadata,

@@ -115,4 +115,5 @@ def test_whatever_is_done_has_words_of_its_own_in_the_audit_log() -> None:
     written |= {f"credentials.{what}" for what in ("issue", "rotate", "revoke")}
     written |= {f"incident.{what}" for what in ("confirm", "approve", "dismiss")}
     written |= {f"maintenance.{what}" for what in ("approve", "refuse", "cancel")}
+    written |= {f"life.{what}" for what in ("record", "approve", "refuse", "cancel")}
     assert written == set(ACTIONS)

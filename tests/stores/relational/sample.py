@@ -10,6 +10,7 @@ from pulse.access.roles import Role, command_line
 from pulse.ledger.correlated import Incident
 from pulse.ledger.model import FOREVER, Blind, Evidence, Maintenance, Run, Scope
 from pulse.messages import Quarantined
+from pulse.registry.lives import Step
 from pulse.registry.model import Community, DeviceRecord, Discovered, Kind, Planned
 from pulse.registry.plans import Plan, Reach, Weekly
 from pulse.stores.relational import (
@@ -23,6 +24,7 @@ from pulse.stores.relational import (
     intervals,
     invitations,
     jobs,
+    lives,
     maintenance,
     meta,
     pastdevices,
@@ -35,6 +37,7 @@ from pulse.stores.relational import (
     users,
 )
 from pulse.stores.relational.database import Database
+from pulse.stores.relational.decisions import Decisions
 
 T = 1_700_000_000_000_000
 
@@ -83,11 +86,16 @@ _PLAN = Plan(
     _WEEKLY,
 )
 WAITING = maintenance.Entry(0, _PLAN, T + 7, "user:wang")
-REFUSED = WAITING._replace(refused=incidents.Decision(T + 8, "user:li", "重复"))
+REFUSED = WAITING._replace(decisions=Decisions(refused=incidents.Decision(T + 8, "user:li", "重复")))
 APPROVED = WAITING._replace(
-    known_us=T + 9,
-    approved=incidents.Decision(T + 9, "user:li"),
-    cancelled=incidents.Decision(T + 12, "user:li", "改期"),
+    decisions=Decisions(
+        T + 9,
+        incidents.Decision(T + 9, "user:li"),
+        cancelled=incidents.Decision(T + 12, "user:li", "改期"),
+    )
+)
+STEP = lives.Entry(
+    0, Step("replace", "cam-1", T + 9, "到期", "cam-2"), T + 10, "user:wang", Decisions(T + 11)
 )
 EVENT = events.NewEvent(T, T + 1, "transition", {"device": "cam-1", "名": "门"}, "cam-1/1")
 INCIDENT = Incident("xinjinglou", T + 50, T + 1, T + 5, 100, 90, 118, T + 70)
@@ -126,6 +134,7 @@ def fill(db: Database) -> None:
 
 def _fill_maintenance(db: Database) -> None:
     with db.write() as connection:
+        lives.put(connection, STEP)
         for entry in (WAITING, REFUSED, APPROVED):
             maintenance.put(connection, entry)
         registry.put_devices(connection, [DEVICE._replace(building="旧楼")], T + 80, by="user:wang")
@@ -259,6 +268,10 @@ def check(db: Database, revision: str) -> None:
         assert meta.get(connection, "k") == "值"
     if revision >= "0005":
         _check_maintenance(db)
+    if revision >= "0007":
+        with db.read() as connection:
+            assert lives.listing(connection) == [STEP._replace(id=1)]
+            assert lives.place(connection, "cam-2") == ["cam-1", "cam-2"]
     with db.write() as connection:
         # Counters of ids go on where they were.
         assert events.append(connection, [EVENT._replace(key=None)]) > event.id
