@@ -120,6 +120,7 @@ class Intake:
         self._clock = clock
         self._redeliveries = Redeliveries()
         self._many = Many(settings.max_payload_bytes)
+        self._last_judged: tuple[Sequence[Origin], Fleet | None, _Judged] = (), None, _judged((), Fleet())
         self._pending = _Pending()
         self._own_topics = frozenset((_DROPPED, _UPTIME))
         self._nonce = secrets.token_hex(8)
@@ -314,7 +315,7 @@ class Intake:
             columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
             positions = np.sort(positions)
         fleet = self.registry
-        wrong = _judged(columns.origins, fleet).wrong
+        wrong = self._judge(columns.origins, fleet).wrong
         if wrong.any():
             misplaced = wrong[columns.origin]
             for at in positions[misplaced].tolist():
@@ -329,6 +330,14 @@ class Intake:
         self._pending.duplicates += len(columns) - len(kept)
         if len(kept):
             self._keep(kept)
+
+    def _judge(self, origins: Sequence[Origin], fleet: Fleet) -> _Judged:
+        """What the registry says of each origin; only the last answer is remembered, as fleets are large."""
+        before, of, judged = self._last_judged
+        if before is not origins or of is not fleet:
+            judged = _judged(origins, fleet)
+            self._last_judged = origins, fleet, judged
+        return judged
 
     def _take_carefully(
         self, part: Publishes, positions: Sequence[int], queued: bool
@@ -396,7 +405,7 @@ class Intake:
         asked: Flags = messages.queued & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
         if not asked.any():
             return asked, asked
-        judged = _judged(messages.origins, self.registry)
+        judged = self._judge(messages.origins, self.registry)
         asked &= judged.registered[messages.origin]
         early = messages.observed - self._backlog_us <= messages.measured
         believable = messages.dated() & early & (messages.measured <= messages.observed)
@@ -548,7 +557,7 @@ class Intake:
 
 
 def _judged(origins: Sequence[Origin], fleet: Fleet) -> _Judged:
-    """What the registry says of each origin; nothing is remembered, as a large fleet would take too much."""
+    """What the registry says of each origin."""
     where = fleet.positions([origin.device for origin in origins])
     registered: Flags = where >= 0
     said = fleet.place_numbers([(origin.community, origin.kind) for origin in origins])

@@ -41,7 +41,7 @@ UPTIME_TOPIC = "$SYS/broker/uptime"
 UPTIME_EVERY_S = 10
 """How often it says so (`sys_interval`, its default)."""
 
-PACKETS_A_TURN = 2_000
+PACKETS_A_TURN = 5_000
 LONGEST_WAIT_S = 1.0
 
 UNSUPPORTED_VERSION = 132

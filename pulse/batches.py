@@ -266,21 +266,18 @@ def joined(parts: Sequence[MessageColumns]) -> MessageColumns:
         return parts[0]
     if not parts:
         return columns_of(())
-    numbers: dict[Origin, int] = {}
-    origin, faults, metrics = [], dict[int, str](), dict[tuple[str, ...], list[Metrics]]()
+    origins, origin = _joined_origins(parts)
+    faults, metrics = dict[int, str](), dict[tuple[str, ...], list[Metrics]]()
     begins = 0
     for part in parts:
-        number = numbers.setdefault
-        mapped = [number(one, len(numbers)) for one in part.origins]
-        origin.append(np.array(mapped, dtype=np.int32)[part.origin])
         faults.update((begins + at, fault) for at, fault in part.faults.items())
         for group in part.metrics:
             metrics.setdefault(group.names, []).append(group._replace(rows=group.rows + begins))
         begins += len(part)
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _TYPES}
-    columns["origin"] = np.concatenate(origin)
+    columns["origin"] = origin
     return MessageColumns(
-        list(numbers),
+        origins,
         columns,
         faults,
         [
@@ -289,3 +286,16 @@ def joined(parts: Sequence[MessageColumns]) -> MessageColumns:
         ],
         np.concatenate([part.order for part in parts]),
     )
+
+
+def _joined_origins(parts: Sequence[MessageColumns]) -> tuple[Sequence[Origin], NDArray[np.int32]]:
+    """The origins of all parts and the column that refers to them."""
+    origins = parts[0].origins
+    if all(part.origins is origins for part in parts):
+        return origins, np.concatenate([part.origin for part in parts])
+    numbers: dict[Origin, int] = {}
+    number, columns = numbers.setdefault, []
+    for part in parts:
+        mapped = [number(one, len(numbers)) for one in part.origins]
+        columns.append(np.array(mapped, dtype=np.int32)[part.origin])
+    return list(numbers), np.concatenate(columns)

@@ -67,7 +67,11 @@ class Many:
 
     def __init__(self, max_bytes: int = native.MAX_PAYLOAD_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._origins: dict[bytes, Origin] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._origins: list[Origin] = []
+        """The origins of topics, by their numbers."""
+        self._last: tuple[Ints, list[Origin]] = np.empty(0, dtype=np.int64), []
+        """Of the last batch: most have the same origins, and who is given the same list again knows that."""
         self._shapes: dict[tuple[str, ...], _Shape | None] = {}
 
     def decode(
@@ -84,42 +88,52 @@ class Many:
         `flags` are the first bytes of their packets.
         """
         most = self._max_bytes
-        found = list(map(self._origins.get, topics))
-        if None in found:
-            found = [origin or self._learn(topic) for origin, topic in zip(found, topics, strict=True)]
+        if len(self._numbers) > KNOWN_TOPICS:
+            self._numbers, self._origins = {}, []
+        found = list(map(self._numbers.get, topics))
+        numbers = [
+            self._learn(topic) if number is None else number
+            for number, topic in zip(found, topics, strict=True)
+        ]
         chosen = [
             at
-            for at, (origin, payload, flag) in enumerate(zip(found, payloads, flags, strict=True))
-            if origin is not None and payload and not flag & RETAIN and len(payload) <= most
+            for at, (number, payload, flag) in enumerate(zip(numbers, payloads, flags, strict=True))
+            if number >= 0 and payload and not flag & RETAIN and len(payload) <= most
         ]
         members = self._objects(payloads, chosen)
         alike: dict[tuple[str, ...], list[int]] = {}
-        for at, names in zip(chosen, map(tuple, members), strict=True):
-            group = alike.get(names)
-            if group is None:
-                alike[names] = [at]
-            else:
-                group.append(at)
+        shapes = list(map(tuple, members))
+        if len(set(shapes)) == 1:
+            alike[shapes[0]] = chosen
+        else:
+            for at, names in zip(chosen, shapes, strict=True):
+                alike.setdefault(names, []).append(at)
         by_position = members if len(chosen) == len(topics) else dict(zip(chosen, members, strict=True))
-        return self._columns(alike, by_position, found, topics, payloads, observed_us, queued)
+        return self._columns(alike, by_position, numbers, topics, payloads, observed_us, queued)
 
-    def _learn(self, topic: bytes) -> Origin | None:
-        """The origin that a heartbeat's topic tells; None for one that needs a closer look."""
-        origin = self._origins.get(topic)
-        if origin is not None:
-            return origin
+    def _learn(self, topic: bytes) -> int:
+        """The number of the origin that a heartbeat's topic tells; -1 for one that needs a closer look."""
+        number = self._numbers.get(topic)
+        if number is not None:
+            return number
         try:
             place = native.place(topic.decode())
         except (UnicodeDecodeError, Refused):
-            return None
+            return -1
         if place.channel is not Channel.HEARTBEAT:
-            return None
-        if len(self._origins) >= KNOWN_TOPICS:
-            self._origins.clear()
+            return -1
         # Of communities and kinds there are few, each known once.
         where = sys.intern(place.community), sys.intern(place.kind)
-        origin = self._origins[topic] = Origin(place.device, *where, place.channel)
-        return origin
+        self._numbers[topic] = len(self._origins)
+        self._origins.append(Origin(place.device, *where, place.channel))
+        return len(self._origins) - 1
+
+    def _origins_of(self, numbers: Ints) -> tuple[list[Origin], Ints]:
+        """The origins that have these numbers, and for each number its position among them."""
+        distinct, where = np.unique(numbers, return_inverse=True)
+        if not np.array_equal(distinct, self._last[0]):
+            self._last = distinct, [self._origins[number] for number in distinct.tolist()]
+        return self._last[1], where
 
     def _objects(self, payloads: Sequence[bytes], chosen: list[int]) -> list[dict[str, native.Member]]:
         """The objects of the chosen payloads; those that are none, or need a closer look, leave `chosen`."""
@@ -152,7 +166,7 @@ class Many:
         self,
         alike: dict[tuple[str, ...], list[int]],
         members: Any,
-        found: list[Origin | None],
+        numbers: list[int],
         topics: Sequence[bytes],
         payloads: Sequence[bytes],
         observed_us: int,
@@ -167,7 +181,10 @@ class Many:
             shape = self._shape(names) if len(positions) >= FEWEST_ALIKE else None
             if shape is None:
                 continue
-            group = _read(shape, names, list(zip(*[members[at].values() for at in positions], strict=True)))
+            own = members if len(positions) == len(members) else [members[at] for at in positions]
+            if isinstance(own, dict):
+                own = own.values()
+            group = _read(shape, names, [[one[name] for one in own] for name in names])
             if group is None:
                 continue
             rows = np.array(positions, dtype=np.int64)[group.good]
@@ -177,8 +194,6 @@ class Many:
             if group.names and len(rows):
                 values = np.column_stack([column[group.good] for column in group.values])
                 metrics.append(Metrics(tuple(group.names), rows, values))
-        numbers: dict[Origin | None, int] = {}
-        number = numbers.setdefault
         identity = np.zeros(count, dtype=np.int64)
         taken = np.flatnonzero(good)
         chosen = taken.tolist()
@@ -187,9 +202,9 @@ class Many:
         )
         identity[taken] = (np.frombuffer(digests, dtype=">u8") >> np.uint64(1)).astype(np.int64)
         origin = np.zeros(count, dtype=np.int32)
-        origin[taken] = [number(found[at], len(numbers)) for at in chosen]
+        origins, origin[taken] = self._origins_of(np.array(numbers, dtype=np.int64)[taken])
         columns = MessageColumns(
-            [one for one in numbers if one is not None],
+            origins,
             {
                 "origin": origin,
                 "evidence": evidence,
@@ -230,7 +245,7 @@ def _shape(names: tuple[str, ...]) -> _Shape | None:
     )
 
 
-def _read(shape: _Shape, names: tuple[str, ...], columns: list[tuple[native.Member, ...]]) -> _Group | None:
+def _read(shape: _Shape, names: tuple[str, ...], columns: Sequence[Sequence[native.Member]]) -> _Group | None:
     """The members in columns; None if none of them is plain."""
     group = _Group(len(columns[0]))
     try:

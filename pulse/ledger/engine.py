@@ -15,6 +15,7 @@ from pulse.batches import MessageColumns, columns_of
 from pulse.ledger.columns import (
     ABSENT,
     NOTHING,
+    Flags,
     HeardColumns,
     Ints,
     PieceColumns,
@@ -114,12 +115,34 @@ class Engine:
         proved = proved.take(np.lexsort((proved.at, proved.order, proved.observed, proved.device)))
         first = np.flatnonzero(np.append(True, proved.device[1:] != proved.device[:-1]))
         simple = self._tails.extend(proved, first, self._fleet.terms)
-        last = np.append(first[1:], len(proved.device))
-        for begin, until, done in zip(first.tolist(), last.tolist(), simple.tolist(), strict=True):
-            if not done:
-                self._take(proved.take(np.arange(begin, until)), columns, outcome)
+        if not simple.all():
+            self._take_others(proved, first, simple, columns, outcome)
         self._judge(proved.device[first], now, outcome)
         return outcome
+
+    def _take_others(
+        self, proved: PieceColumns, first: Ints, simple: Flags, batch: MessageColumns, outcome: Outcome
+    ) -> None:
+        """Take the evidence of devices for which more is to do than to prolong a run.
+
+        Of a backlog the first piece begins a stretch for most devices, and the others only prolong that.
+        """
+        last = np.append(first[1:], len(proved.device))
+        alike = self._tails.alike(proved, first, self._fleet.terms)
+        left = []
+        for begin, until, one_will_do in zip(
+            first[~simple].tolist(), last[~simple].tolist(), alike[~simple].tolist(), strict=True
+        ):
+            own = proved.take(np.arange(begin, until))
+            if self._take(own, batch, outcome, 1 if one_will_do else len(own.device)) and one_will_do:
+                left.append(np.arange(begin + 1, until))
+        rest = proved.take(np.concatenate(left)) if left else proved.take(np.arange(0))
+        if len(rest.device):
+            first = np.flatnonzero(np.append(True, rest.device[1:] != rest.device[:-1]))
+            simple = self._tails.extend(rest, first, self._fleet.terms)
+            last = np.append(first[1:], len(rest.device))
+            for begin, until in zip(first[~simple].tolist(), last[~simple].tolist(), strict=True):
+                self._take(rest.take(np.arange(begin, until)), batch, outcome, until - begin)
 
     def sweep(self, now: int) -> Outcome:
         """Let time pass to `now`: deadlines, the end of unproved silence, edges of accounting."""
@@ -280,13 +303,16 @@ class Engine:
             messages.order[known],
         )
 
-    def _take(self, own: PieceColumns, batch: MessageColumns, outcome: Outcome) -> None:
-        """Take one device's evidence piece by piece; what reaches back goes the long way, as a whole."""
+    def _take(self, own: PieceColumns, batch: MessageColumns, outcome: Outcome, count: int) -> bool:
+        """Take the first `count` pieces of a device's evidence one by one.
+
+        What reaches back goes the long way, all of it: then the answer is False.
+        """
         position = int(own.device[0])
         device, tail = self._fleet.device(position), self._tails.get(position)
         changed: list[Run] = []
         shown: list[tuple[int, State]] = []
-        columns = (own.at.tolist(), own.observed.tolist(), own.order.tolist(), own.evidence.tolist())
+        columns = (column[:count].tolist() for column in (own.at, own.observed, own.order, own.evidence))
         try:
             for at, observed, order, evidence in zip(*columns, strict=True):
                 step = appended(device, tail, Piece(at, observed, order, WORDS[evidence]))
@@ -296,9 +322,9 @@ class Engine:
                     shown.append((at, _SAID[WORDS[evidence]]))
         except NeedsArchive:
             self._rebuild(position, int(own.at.min()), batch.of(device.id), outcome)
-            return
+            return False
         if tail is None:
-            return
+            return True
         reopened = not self._tails.columns["open"][position] and not changed
         self._tails.put(position, tail)
         self._tails.columns["open"][position] = 1
@@ -311,6 +337,7 @@ class Engine:
             for at, state in shown[:-1]:
                 if at >= self._tails.columns["normal_since"][position]:
                     self._show(position, at, state, outcome)
+        return True
 
     def _rebuild(self, position: int, cut: int, own: Sequence[Message], outcome: Outcome) -> None:
         """Recompute one device's runs from `cut` on, from all the evidence that matters there.

@@ -114,6 +114,27 @@ class Tails:
         columns["end"][positions] = deadline[chosen]
         return simple
 
+    def alike(self, proved: PieceColumns, first: Ints, terms: TermsColumns) -> Flags:
+        """For which devices each piece after the first only prolongs the run that the first one leaves.
+
+        The conditions of `extend` within a batch; whether they hold for the run that the first piece really
+        leaves is for `extend` to say.
+        """
+        deadline = proved.at + terms.timeout(proved.device, proved.at)
+        count = np.diff(np.append(first, len(proved.device)))
+        at_first = np.repeat(first, count)
+        before = np.maximum(np.arange(len(proved.device)) - 1, at_first)
+        same = (
+            (proved.evidence == proved.evidence[at_first])
+            & (proved.evidence != Evidence.OFFLINE)
+            & (proved.at >= proved.at[before])
+            & (proved.at <= deadline[before])
+            & ((proved.observed <= deadline[before]) | (proved.observed == proved.observed[at_first]))
+            & (deadline >= deadline[before])
+        )
+        found: Flags = np.logical_and.reduceat(same, first)
+        return found
+
     def packed(self, fleet: Fleet) -> Iterator[memoryview]:
         """Everything as pieces of bytes, good until the columns change; `fleet` has their devices."""
         yield memoryview(_HEAD.pack(_MAGIC, _VERSION, len(fleet), fleet.index.ids.itemsize))

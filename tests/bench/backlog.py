@@ -74,15 +74,24 @@ def share(ours: Sequence[Figure], theirs: Sequence[Figure]) -> float:
     return statistics.median(a.per_s / b.per_s for a, b in zip(ours, theirs, strict=False))
 
 
-def heartbeats(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Topics and payloads of `count` heartbeats of all devices, the last ones measured just now."""
-    dice = random.Random(seed)
+def heartbeats(count: int, number: int, of: int) -> Iterator[tuple[str, bytes]]:
+    """Topics and payloads of `count` heartbeats of all devices: backlog `number` of so many.
+
+    Each was measured after the one before it, the last one until just now; none of them says again what one
+    before it said.
+    """
+    dice = random.Random(number)
     rounds = -(-count // DEVICES)
-    began = time.time() - rounds * INTERVAL_S
-    for number in range(count):
-        seq, device = divmod(number, DEVICES)
-        ts = round(began + seq * INTERVAL_S + device * INTERVAL_S / DEVICES, 3)
-        payload = {"ts": ts, "seq": seq, "status": "ok", "temperature": round(dice.uniform(15, 45), 1)}
+    began = time.time() - (of - number) * rounds * INTERVAL_S
+    for place in range(count):
+        turn, device = divmod(place, DEVICES)
+        ts = round(began + turn * INTERVAL_S + device * INTERVAL_S / DEVICES, 3)
+        payload = {
+            "ts": ts,
+            "seq": number * rounds + turn,
+            "status": "ok",
+            "temperature": round(dice.uniform(15, 45), 1),
+        }
         yield f"community/{COMMUNITY}/{KIND}/{NAMES[device]}/heartbeat", json.dumps(payload).encode()
 
 
@@ -99,8 +108,8 @@ def make_session(broker: RunningBroker, client_id: str, *filters: str) -> None:
     client.loop_stop()
 
 
-def fill(broker: RunningBroker, count: int, seed: int = 1) -> None:
-    """Publish `count` heartbeats with QoS 1 and wait until the broker has acknowledged every one."""
+def fill(broker: RunningBroker, count: int, number: int = 0, of: int = 1) -> None:
+    """Publish backlog `number` of so many with QoS 1, and wait until the broker has acknowledged it."""
     with socket.create_connection((broker.host, broker.port), timeout=60) as sock:
         sock.sendall(b"\x10\x12\x00\x04MQTT\x04\x02\x00\x00\x00\x06filler")
         assert sock.recv(4)[:1] == CONFIRMED
@@ -117,9 +126,9 @@ def fill(broker: RunningBroker, count: int, seed: int = 1) -> None:
 
         threading.Thread(target=count_answers, daemon=True).start()
         packets: list[bytes] = []
-        for number, (topic, payload) in enumerate(heartbeats(count, seed)):
+        for place, (topic, payload) in enumerate(heartbeats(count, number, of)):
             name = topic.encode()
-            body = len(name).to_bytes(2, "big") + name + (number % 65_535 + 1).to_bytes(2, "big") + payload
+            body = len(name).to_bytes(2, "big") + name + (place % 65_535 + 1).to_bytes(2, "big") + payload
             packets.append(b"\x32" + _length(len(body)) + body)
             if len(packets) == PACKETS_AT_ONCE:
                 sock.sendall(b"".join(packets))

@@ -95,7 +95,7 @@ def test_a_backlog_is_acknowledged_as_fast_as_mosquitto_sub_throws_it_away(
         backlog.make_session(broker, "reference", FILTER)
     own, stored, theirs = [], [], []
     for number in range(ROUNDS):
-        backlog.fill(broker, MESSAGES, number)
+        backlog.fill(broker, MESSAGES, number, ROUNDS)
         if reference:
             theirs.append(backlog.mosquitto_sub(broker, MESSAGES))
         acknowledged, whole = drained(one, MESSAGES, lambda: backlog.stored(one.settings.data_dir))
@@ -121,9 +121,9 @@ def test_memory_does_not_grow_with_the_backlog(tmp_path: Path, broker: RunningBr
         "PULSE_INFLUXDB_BUCKET": "pulse",
     }
     introduced(one)
-    backlog.fill(broker, LARGE)
+    backlog.fill(broker, LARGE, 0, 2)
     figures = {"embedded store": drained(one, LARGE, lambda: backlog.stored(one.settings.data_dir))[0]}
-    backlog.fill(broker, LARGE, 2)
+    backlog.fill(broker, LARGE, 1, 2)
     figures["telemetry store away"] = drained(one, LARGE, lambda: waiting(one), **away)[0]
     print(f"\n{LARGE:,} heartbeats in the backlog")
     for name, figure in figures.items():
@@ -147,7 +147,7 @@ def test_into_influxdb_it_is_twice_as_fast_as_telegraf_for_a_quarter_of_the_work
         backlog.make_session(broker, "telegraf", FILTER)
     own, theirs = [], []
     for number in range(ROUNDS):
-        backlog.fill(broker, MESSAGES, number)
+        backlog.fill(broker, MESSAGES, number, ROUNDS)
         has = partial(backlog.counted_in, influx, "pulse", "heartbeat")
         own.append(drained(one, MESSAGES, has, **settings)[1])
         if reference:

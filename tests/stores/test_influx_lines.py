@@ -62,7 +62,7 @@ def test_each_message_of_a_batch_has_the_line_that_it_has_alone() -> None:
     alone = [lines.render(columns_of([m]), at[n : n + 1])[0] for n, m in enumerate(given_)]
     assert lines.render(columns_of(given_), at) == alone
     assert f",measured_us={T - 200_000}i,retained=t " in alone[1]
-    assert alone[2].endswith(f'",50%=0.1,b=2e+300 {T}000')
+    assert alone[2].endswith(f'",50%=0.1,b=2e300 {T}000')
 
 
 @given(messages())

@@ -8,9 +8,13 @@ than a minute after their own time (`spans`), so that reading by reception does 
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import repeat
+from typing import Any
 from urllib.parse import quote, unquote
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse.batches import Ints, MessageColumns, Metrics, Origin
 from pulse.errors import StoreRejected
@@ -43,6 +47,7 @@ OWN_FIELDS = ("status", "receipt", "seq", "fault", "measured_us", "retained")
 """`status` and `receipt` are always there, the others when they say something: `measured_us` when it is not
 the timestamp."""
 
+_encode = msgspec.json.Encoder().encode
 _RESERVED = frozenset((*TAGS, *OWN_FIELDS, "time"))
 _ESCAPED = "metric."
 _PLAIN_METRIC = re.compile(r"[^\W_][^\\\x00-\x1f\x7f-\x9f]*")
@@ -85,14 +90,13 @@ class MessageLines:
         columns: list[Iterable[str]] = [
             map(heads.__getitem__, which.tolist()),
             receipts.packed(messages),
-            self._numbers(messages),
-            *(self._metrics(group, len(messages)) for group in messages.metrics),
+            *self._numbers(messages),
+            *(column for group in messages.metrics for column in self._metrics(group, len(messages))),
+            *self._others(messages, ns),
+            repeat(" "),
+            _texts(ns),
         ]
-        others = self._others(messages, ns)
-        if others is not None:
-            columns.append(others)
-        columns.append(map(" %d".__mod__, ns.tolist()))
-        return list(map("".join, zip(*columns, strict=True)))
+        return list(map("".join, zip(*columns, strict=False)))
 
     def _of(self, origin: Origin) -> tuple[str, ...]:
         """The beginning of a line for each kind of evidence, up to the receipt."""
@@ -106,30 +110,30 @@ class MessageLines:
             )
         return found
 
-    def _numbers(self, messages: MessageColumns) -> Iterable[str]:
+    def _numbers(self, messages: MessageColumns) -> list[Iterable[str]]:
         """The end of the receipt, and the sequence numbers."""
         if messages.numbered.all():
-            return map('",seq=%di'.__mod__, messages.seq.tolist())
+            return [repeat('",seq='), _texts(messages.seq), repeat("i")]
         pairs = zip(messages.seq.tolist(), messages.numbered.tolist(), strict=True)
-        return [f'",seq={seq}i' if numbered else '"' for seq, numbered in pairs]
+        return [[f'",seq={seq}i' if numbered else '"' for seq, numbered in pairs]]
 
-    def _metrics(self, group: Metrics, count: int) -> Iterable[str]:
+    def _metrics(self, group: Metrics, count: int) -> list[Iterable[str]]:
         """The metrics of a group, empty for the messages of others."""
-        form = "".join(f",{self._key(name)}=%r" for name in group.names)
-        values = group.values.tolist()
-        texts = [form % tuple(row) for row in values] if len(group.names) > 1 else _single(form, values)
-        if len(texts) == count and bool((group.rows == np.arange(count)).all()):
-            return texts
+        pairs: list[Iterable[str]] = []
+        for name, values in zip(group.names, group.values.T, strict=True):
+            pairs += repeat(f",{self._key(name)}="), _texts(values)
+        if len(group.rows) == count and bool((group.rows == np.arange(count)).all()):
+            return pairs
         column = [""] * count
-        for at, text in zip(group.rows.tolist(), texts, strict=True):
-            column[at] = text
-        return column
+        for at, *texts in zip(group.rows.tolist(), *pairs, strict=False):
+            column[at] = "".join(texts)
+        return [column]
 
-    def _others(self, messages: MessageColumns, ns: Ints) -> list[str] | None:
+    def _others(self, messages: MessageColumns, ns: Ints) -> list[Iterable[str]]:
         """What few messages have: a measured time that is not their timestamp, a fault, the retain flag."""
         elsewhere = messages.dated() & (messages.measured != ns // NS_PER_US)
         if not (elsewhere.any() or messages.retained.any() or messages.faults):
-            return None
+            return []
         column = [""] * len(messages)
         for at in np.flatnonzero(elsewhere).tolist():
             column[at] = f",measured_us={messages.measured[at]}i"
@@ -137,21 +141,21 @@ class MessageLines:
             column[at] += f",fault={_text(fault)}"
         for at in np.flatnonzero(messages.retained).tolist():
             column[at] += ",retained=t"
-        return column
+        return [column]
 
     def _key(self, name: str) -> str:
-        """The field of a metric as it is written, for a form of `%`."""
+        """The field of a metric as it is written."""
         found = self._keys.get(name)
         if found is None:
             if len(self._keys) >= self._remembered:
                 self._keys.clear()
-            field = metric_field(name).translate(_KEY_SPECIALS)
-            found = self._keys[name] = field.replace("%", "%%")
+            found = self._keys[name] = metric_field(name).translate(_KEY_SPECIALS)
         return found
 
 
-def _single(form: str, values: list[list[float]]) -> list[str]:
-    return [form % value for (value,) in values]
+def _texts(numbers: NDArray[Any]) -> list[str]:
+    """Numbers as text; all at once costs a quarter of one by one."""
+    return _encode(numbers.tolist())[1:-1].decode().split(",")
 
 
 def transition_line(point: TransitionPoint) -> str:

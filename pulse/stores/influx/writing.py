@@ -31,6 +31,8 @@ def write_lines(client: Client, lines: Sequence[str]) -> list[tuple[int, str]]:
 
 def _requests(lines: Sequence[str]) -> list[tuple[int, int]]:
     """Ranges of lines of at most `REQUEST_BYTES`, longer lines alone."""
+    if sum(map(len, lines)) + len(lines) <= REQUEST_BYTES:
+        return [(0, len(lines))] if lines else []
     requests, start, size = [], 0, 0
     for position, line in enumerate(lines):
         if size and size + len(line) > REQUEST_BYTES:
