@@ -95,6 +95,10 @@ class Archive:
             answered[:] = True
         return answered
 
+    def reaches(self, from_us: int) -> bool:
+        """Whether everything received or measured from a time on is at hand now."""
+        return from_us >= self._complete_from or self._store_has_the_rest()
+
     def _store_has_the_rest(self) -> bool:
         """Whether the telemetry store has everything older than the window."""
         if not self._store_answers():

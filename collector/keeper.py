@@ -57,6 +57,8 @@ KEEP_SPOOLED_US = 30 * SECOND_US
 """What is this recent the broker may still deliver again after a restart."""
 MOST_PUBLISHED_AT_START = 20_000
 MOST_POSTPONED = 200_000
+MOST_JUDGED_ANEW = 200
+"""Devices in one step, so that deadlines are noticed meanwhile."""
 MOST_STRANGERS = 100_000
 RECENT_BATCHES = 1_000
 
@@ -263,6 +265,7 @@ class Keeper:
 
     def _step(self, told: Told) -> None:
         """Catch up with what was told, and write it down."""
+        self._judge_anew()
         while self._applied < told.seq:
             batches = self._read(told.seq)
             if not batches:
@@ -279,6 +282,16 @@ class Keeper:
             self._applied = last.seq
             self._observe(step)
         self._advance([], told)
+
+    def _judge_anew(self) -> None:
+        """Judge by changed terms what was heard before they were noticed; nothing else is unwritten then."""
+        reach_us = self._engine.waiting_since
+        if reach_us is None or not self._archive.reaches(reach_us):
+            return
+        step = Step([], [], [], [], [], [])
+        step.add(self._engine.judge_anew(self._through_us, MOST_JUDGED_ANEW))
+        self._write(step, None, self._applied)
+        self._observe(step)
 
     def _read(self, until: int) -> list[Batch]:
         chosen: list[Batch] = []
@@ -450,7 +463,7 @@ class Keeper:
 
     def _save_snapshot(self) -> int:
         """Keep what was worked out, and let go of what it covers; gives the bytes written."""
-        if len(self._postponed):
+        if len(self._postponed) or self._engine.waiting_since is not None:
             return 0
         try:
             size = self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pulse.batches import MessageColumns, columns_of
+from pulse.ledger.changed import Changed, changed_terms
 from pulse.ledger.columns import (
     ABSENT,
     NOTHING,
@@ -50,6 +51,7 @@ NEVER_HEARD = "never_heard"
 """The cause of an offline of a device of which nothing was ever heard."""
 
 _STATES = list(State)
+_ALIVE = (Evidence.BEAT, Evidence.FAULT)
 
 
 class Engine:
@@ -75,17 +77,42 @@ class Engine:
         self._tails = Tails(0)
         self._presence: NDArray[np.int8] = np.empty(0, dtype=np.int8)
         self._over: NDArray[np.int8] = np.empty(0, dtype=np.int8)
-        self._take_registry(fleet, maintenance, now)
+        self._waiting: dict[str, int] = {}
+        """Devices whose evidence from a time on has to be judged anew."""
+        self._take_registry(fleet, maintenance, np.full(len(fleet), -1, dtype=np.int64), now)
         self._refresh(now, None)
 
     # Outside facts.
 
     def set_registry(self, fleet: Fleet, maintenance: Sequence[Maintenance], now: int) -> Outcome:
         """Let time pass to `now`, then take a changed registry: known devices keep their state, new ones
-        begin silent."""
+        begin silent.
+
+        What was heard since terms changed was judged by those of before. Where that takes more than another
+        deadline, the devices wait for `judge_anew`.
+        """
         outcome = self.sweep(now)
-        self._take_registry(fleet, maintenance, now)
+        there = fleet.index.located(self._fleet.index)
+        changed = changed_terms(self._fleet.terms, there, fleet.terms, now)
+        self._take_registry(fleet, maintenance, there, now)
+        self._retime(changed, now)
         self._refresh(now, outcome)
+        return outcome
+
+    @property
+    def waiting_since(self) -> int | None:
+        """What the archive has to reach back to before `judge_anew` can be called; None if nobody waits."""
+        return min((cut - self._reach(device) for device, cut in self._waiting.items()), default=None)
+
+    def judge_anew(self, now: int, most: int = 1000) -> Outcome:
+        """Judge the evidence of devices that wait for it by their present terms, of so many at most."""
+        outcome = Outcome([], [], [])
+        for device in list(self._waiting)[:most]:
+            cut = self._waiting.pop(device)
+            position = int(self._fleet.positions([device])[0])
+            if position >= 0:
+                self._rebuild(position, cut, (), outcome)
+                self._judge(np.array([position], dtype=np.int64), now, outcome)
         return outcome
 
     def set_coverage(self, start: int | None, blinds: Sequence[Blind], now: int) -> Outcome:
@@ -196,6 +223,12 @@ class Engine:
         Raises `BadInput` if it is none of ours; then nothing has changed.
         """
         self._tails.unpack(snapshot, self._fleet)
+        # Terms may have changed since the last beat without the engine of the snapshot having known.
+        columns = self._tails.columns
+        alive = np.flatnonzero((columns["open"] == 1) & np.isin(columns["evidence"], _ALIVE))
+        columns["end"][alive] = columns["last_at"][alive] + self._fleet.terms.timeout(
+            alive, columns["last_at"][alive]
+        )
         self._deadlines = Deadlines(len(self._fleet), self._slot_width)
         for positions in self._everyone():
             # A deadline that passed while nobody looked is due at its own time, not now.
@@ -224,8 +257,7 @@ class Engine:
 
     # The steps.
 
-    def _take_registry(self, fleet: Fleet, maintenance: Sequence[Maintenance], now: int) -> None:
-        there = fleet.index.located(self._fleet.index)
+    def _take_registry(self, fleet: Fleet, maintenance: Sequence[Maintenance], there: Ints, now: int) -> None:
         here = np.flatnonzero(there >= 0)
         there = there[here]
         over = np.full(len(fleet), NORMAL, dtype=np.int8)
@@ -239,6 +271,36 @@ class Engine:
         self._presence = np.full(len(fleet), State.UNKNOWN, dtype=np.int8)
         self._deadlines = Deadlines(len(fleet), self._slot_width)
         self._count()
+
+    def _retime(self, changed: Changed, now: int) -> None:
+        """Let what was heard since the terms of devices changed be judged by the new ones.
+
+        As long as the change is more recent than a timeout, no silence can have begun or ended by it, and
+        the deadline is all that moves; else the evidence has to be gone through.
+        """
+        columns, terms = self._tails.columns, self._fleet.terms
+        heard = columns["observed"][changed.position] >= changed.since
+        position, since = changed.position[heard], changed.since[heard]
+        simple = (
+            changed.timeout_alone[heard]
+            & (columns["open"][position] == 1)
+            & np.isin(columns["evidence"][position], _ALIVE)
+            & (columns["start"][position] < since)
+            & (columns["end"][position] > now)
+            & (now - since <= changed.shortest[heard])
+        )
+        chosen = position[simple]
+        last_at = columns["last_at"][chosen]
+        columns["end"][chosen] = last_at + terms.timeout(chosen, last_at)
+        left = zip(position[~simple].tolist(), since[~simple].tolist(), strict=True)
+        for one, cut in left:
+            device = self._fleet.id(one)
+            self._waiting[device] = min(cut, self._waiting.get(device, cut))
+
+    def _reach(self, device: str) -> int:
+        """How far before a time evidence may lie that tells of it."""
+        found = self._fleet.get(device)
+        return 0 if found is None else max(terms.timeout for terms in found.terms)
 
     def _count(self) -> None:
         """Count everyone anew."""

@@ -61,7 +61,7 @@ class TermsColumns:
 
     def timeouts_of_lists(self, at: int) -> Ints:
         """The timeout of each list in force at `at`."""
-        return np.array([_in_force(agreed, at).timeout for agreed in self.lists], dtype=np.int64)
+        return np.array([in_force(agreed, at).timeout for agreed in self.lists], dtype=np.int64)
 
     def longest_timeout(self, device: Ints) -> Ints:
         """The longest timeout that each of `device` ever had."""
@@ -91,5 +91,6 @@ class TermsColumns:
         return chosen
 
 
-def _in_force(agreed: tuple[Terms, ...], at: int) -> Terms:
+def in_force(agreed: tuple[Terms, ...], at: int) -> Terms:
+    """The terms of a list in force at `at`."""
     return next((terms for terms in reversed(agreed[1:]) if terms.since <= at), agreed[0])

@@ -19,7 +19,7 @@ from pulse.ledger.model import FOREVER, Evidence, Maintenance, Scope
 from pulse.messages import Message
 from pulse.registry.plans import Plan, Reach
 from pulse.settings import Broker
-from pulse.stores.relational import events, maintenance, quarantine, registry
+from pulse.stores.relational import events, maintenance, policies, quarantine, registry
 from tests.collector.station import TIMEOUT_S, Station, field, topic
 from tests.collector.test_faults import assert_replay_agrees
 from tests.collector.test_mqtt import eventually
@@ -220,6 +220,26 @@ def test_a_queue_that_dropped_messages_keeps_the_gap(tmp_path: Path) -> None:
                 devices.beat("cam-1", timed(station, seq))
             with station.collecting():
                 eventually(lambda: kept_causes(station) == [causes.MESSAGES_DROPPED], "the kept gap", 30)
+
+
+def test_a_beat_after_a_change_of_policy_is_judged_by_it_although_nobody_had_noticed(
+    station: Station,
+) -> None:
+    """The collector looks once a second, and the beat came before that."""
+    with station.collecting(), field(station.url) as devices:
+        eventually(station.listening, "listening")
+        devices.beat("cam-1")
+        devices.beat("cam-2")
+        eventually(lambda: station.state("cam-2") == "online", "online", 2)
+        with station.db.write() as connection:
+            policies.declare(connection, "device", "cam-1", {"timeout_us": 5 * SECOND_US}, now_us(station))
+        devices.beat("cam-1")
+        devices.beat("cam-2")
+        eventually(lambda: station.state("cam-1") == "offline", "offline", 15)
+        (run,) = station.runs("cam-1")
+        assert run.end == stored(station, "cam-1")[-1].observed_us + 5 * SECOND_US
+        assert station.runs("cam-2")[0].end == stored(station, "cam-2")[-1].observed_us + 2 * SECOND_US
+        assert_replay_agrees(station, "cam-1", "cam-2")
 
 
 def test_a_broker_that_was_down_keeps_the_gap_although_it_kept_the_session(tmp_path: Path) -> None:

@@ -111,12 +111,8 @@ class Live:
         self._saved = saved(self.engine), begin, 0
 
     def step(self, now: int) -> list[Transition]:
-        """Everything that happens until `now`, noticed then; changed terms are noticed at once."""
-        edges = {t.since for d in self.world.books.devices for t in d.terms}
-        told = []
-        for at in sorted({now, *(edge - 1 for edge in edges if self.now < edge - 1 < now)}):
-            told += self._advance(self._arrived(at), at)
-        return told
+        """Everything that happens until `now`, noticed then; changed terms too, however late."""
+        return self._advance(self._arrived(now), now)
 
     def _arrived(self, now: int) -> list[Message]:
         batch = []
@@ -156,6 +152,8 @@ class Live:
         devices, maintenance, blinds = facts
         if (devices, maintenance) != self._told[:2]:
             told += self._keep(self.engine.set_registry(Fleet(devices), maintenance, now))
+            while self.engine.waiting_since is not None:
+                told += self._keep(self.engine.judge_anew(now, 1))
         if facts != self._told:
             told += self._keep(self.engine.set_coverage(self.world.books.start, blinds, now))
         self._told = facts
