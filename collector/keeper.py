@@ -296,7 +296,7 @@ class Keeper:
     def _read(self, until: int) -> list[Batch]:
         chosen: list[Batch] = []
         count = 0
-        for batch in self._spool.read_after(self._applied, limit=64):
+        for batch in self._spool.read_after(self._applied, limit=64, items=STEP_MESSAGES):
             if batch.seq > until or (chosen and count + len(batch.messages) > STEP_MESSAGES):
                 break
             chosen.append(batch)
