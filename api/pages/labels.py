@@ -58,6 +58,19 @@ MAINTENANCE: Final = {
     "cancelled": _("Cancelled"),
 }
 WEEKDAYS: Final = (_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun"))
+STEPS: Final = {
+    "commission": _("Commissioning"),
+    "retire": _("Retirement"),
+    "replace": _("Replacement"),
+}
+HAPPENINGS: Final = {
+    "discovered": _("Heard, not registered yet"),
+    "registered": _("Registered in the books"),
+    "commissioned": _("Commissioned"),
+    "moved": _("Moved"),
+    "changed": _("Changed"),
+    "retired": _("Taken out of service"),
+}
 EVIDENCE: Final = {
     "beat": _("Heartbeat"),
     "fault": _("Heartbeat with a fault"),
@@ -256,6 +269,14 @@ class Labels:
     def maintenance(self, status: str) -> str:
         """How an entry of maintenance stands; of one in force also `planned`, `running` and `over`."""
         return self._words.gettext(MAINTENANCE[status])
+
+    def step(self, what: str) -> str:
+        """A step in a device's life."""
+        return self._words.gettext(STEPS[what])
+
+    def happening(self, what: str) -> str:
+        """What happened to a device."""
+        return self._words.gettext(HAPPENINGS[what])
 
     def weekday(self, day: int) -> str:
         """The name of a weekday, 1 for Monday."""

@@ -10,6 +10,7 @@ from api.pages.board import Names, read_names
 from api.pages.labels import Labels
 from api.pages.words import Times
 from api.params import Moment
+from pulse.access.showing_lives import life
 from pulse.clock import MINUTE_US, parse_time
 from pulse.indicators.books import AsOf
 from pulse.indicators.within import Within
@@ -65,6 +66,8 @@ class Story(NamedTuple):
     online_share: float | None
     """Share of the known, commissioned time of these days in which it was online."""
     as_of: AsOf
+    life: dict[str, Any]
+    """What happened to it, as the API tells it."""
 
     @property
     def is_said_again(self) -> bool:
@@ -112,6 +115,8 @@ def story(context: Context, device_id: str, times: Times, within: Within) -> Sto
         for stretch in context.rate.timeline(device_id, from_us, at_us)
     ]
     window = answer["window"]
+    with context.db.read() as connection:
+        lived = life(connection, device_id, within)
     return Story(
         answer=answer,
         names=read_names(context, within),
@@ -132,6 +137,7 @@ def story(context: Context, device_id: str, times: Times, within: Within) -> Sto
         ],
         online_share=_share(stretches),
         as_of=context.rate.as_of(),
+        life=lived,
     )
 
 

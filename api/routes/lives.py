@@ -85,7 +85,7 @@ def _reading(routes: APIRouter, context: Context) -> None:
         checks.settle()
         with db.read() as connection:
             record = detail.registered(connection, id_, actor.communities)
-            found = None if record is None else life(connection, id_)
+            found = None if record is None else life(connection, id_, actor.communities)
         if found is None:
             note_unseen(request, actor, id_)
             raise Problem(UNKNOWN_DEVICE, members={"device": id_})

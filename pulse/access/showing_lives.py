@@ -10,6 +10,7 @@ from pulse.clock import to_iso
 from pulse.ledger.model import FOREVER
 from pulse.registry import biography
 from pulse.registry.biography import Event, Said
+from pulse.registry.model import DeviceRecord
 from pulse.stores.relational import lives, pastdevices, registry
 from pulse.stores.relational.lives import Entry
 
@@ -34,22 +35,25 @@ def shown(entry: Entry) -> dict[str, Any]:
     }
 
 
-def life(connection: Connection, device: str) -> dict[str, Any]:
-    """What happened to a registered device, the steps that people recorded of it, and its place's devices."""
+def life(connection: Connection, device: str, within: frozenset[str] | None = None) -> dict[str, Any]:
+    """What happened to a registered device, the steps that people recorded of it, and its place's devices.
+
+    Of these, those that are in the communities `within` now (None: all).
+    """
     forms = [Said(form.record, form.since_us, form.said_by) for form in pastdevices.forms(connection, device)]
     found = biography.events(registry.first_heard(connection, device), forms)
+    records = (registry.device(connection, one) for one in lives.place(connection, device))
+    stood = [record for record in records if record is not None]
     return {
         "device": device,
         "events": [_event(one) for one in found],
         "steps": [shown(entry) for entry in lives.about(connection, device)],
-        "place": [_stay(connection, one) for one in lives.place(connection, device)],
+        "place": [_stay(record) for record in stood if within is None or record.community in within],
     }
 
 
-def _stay(connection: Connection, device: str) -> dict[str, str | None]:
-    record = registry.device(connection, device)
-    assert record is not None  # noqa: S101 - what stood in a place is registered
-    return {"device": device, "from": _iso(record.commissioned_us), "to": _iso(record.retired_us)}
+def _stay(record: DeviceRecord) -> dict[str, str | None]:
+    return {"device": record.id, "from": _iso(record.commissioned_us), "to": _iso(record.retired_us)}
 
 
 def _event(one: Event) -> dict[str, Any]:

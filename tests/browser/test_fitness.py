@@ -78,11 +78,12 @@ def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
                 " || document.activeElement.textContent.trim()"
             )
         )
-    assert reached[:10] == [
+    assert reached[:11] == [
         "skip",
         "brand",
         "总览",
         "设备",
+        "维护",
         "集中失联",
         "tool wide-only",
         "theme",

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from pulse.access import lives
 from pulse.access import maintenance as recording
 from pulse.access.roles import command_line
 from pulse.clock import DAY_US, HOUR_US, MINUTE_US
+from pulse.registry.lives import Step
 from pulse.registry.plans import Plan, Reach, Weekly
 from tests.browser.conftest import DESK, PHONE, WALL, Server, Visit
 from tests.browser.test_fitness import AXE, WIDTHS, violations
@@ -104,6 +106,26 @@ def test_what_cannot_be_is_said_at_its_field_and_nothing_typed_is_lost(
     expect(page.locator("#building-fault")).to_contain_text("没有符合的设备")
     expect(page.get_by_label("楼栋")).to_have_value("999号楼")
     expect(page.get_by_label("理由")).to_have_value("更换电池")
+
+
+def test_a_devices_life_is_on_its_page_with_what_stood_in_its_place(visit: Visit, town: Town) -> None:
+    device = town.device("rongxinyuan", "camera")
+    late = town.device("rongxinyuan", "camera", 1)
+    with town.db.write() as connection:
+        lives.move(connection, MEI, device.id, NOW - DAY_US, "改造", building="9号楼")
+        step = Step("replace", device.id, NOW - MINUTE_US, "到期", "cam-new")
+        lives.record(connection, MEI, step, NOW, BACKDATE)
+        lives.record(connection, MEI, Step("retire", late.id, NOW - DAY_US, "拆除"), NOW, BACKDATE)
+    town.later(1)
+    page = visit(f"/devices/{device.id}", size=PHONE)
+    told = page.locator("#life")
+    expect(told).to_contain_text("9号楼")
+    expect(told).to_contain_text("停用")
+    told.get_by_role("link", name="cam-new").click()
+    expect(page.locator("#life")).to_contain_text(device.id)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    page.goto(f"/devices/{late.id}")
+    expect(page.locator("#life")).to_contain_text("待批准：停用")
 
 
 def test_who_only_looks_sees_no_forms(visit: Visit, town: Town) -> None:
