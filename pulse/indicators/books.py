@@ -3,14 +3,18 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection
 
 from pulse.clock import SECOND_US, Clock
 from pulse.errors import BadInput
-from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Run
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Run, known_maintenance
 from pulse.ledger.replay import Books, Known
+from pulse.ledger.totals import RunColumns, Totals, totals
 from pulse.stores.relational import coverage, intervals, maintenance, registry, spoolstatus
 from pulse.stores.relational.database import Database
 from pulse.stores.relational.spoolstatus import SpoolStatus
@@ -45,6 +49,18 @@ class Opened(NamedTuple):
     runs: Mapping[str, Sequence[Run]]
 
 
+class _Registry:
+    """The registered devices at one version of the registry; single ones come into being when asked for."""
+
+    def __init__(self, version: int, fleet: Fleet) -> None:
+        self.version = version
+        self.fleet = fleet
+
+    @cached_property
+    def devices(self) -> list[Device]:
+        return list(self.fleet.devices())
+
+
 class Library:
     """Reads the books from the database; what changes rarely is kept until the registry's version grows."""
 
@@ -53,7 +69,7 @@ class Library:
         self._clock = clock
         self._default_timeout_s = default_timeout_s
         self._lock = threading.Lock()
-        self._registered: tuple[int, list[Device]] | None = None
+        self._registered: _Registry | None = None
 
     def as_of(self) -> AsOf:
         """What "now" means at this moment."""
@@ -93,21 +109,33 @@ class Library:
         """The books known at `known_us` with the runs that touch `[from_us, to_us)`."""
         with self._db.read() as connection:
             as_of = self._as_of(connection)
-            books = self._books(connection, as_of)
+            books = self._books(connection, as_of, self._registry(connection).devices)
             found = intervals.runs(connection, from_us, to_us, known_us, devices)
-            mark = coverage.watermark(connection)
-        # An open run says "alive through the watermark"; behind a stale one that is all it says.
-        alive_until = mark.through_us if as_of.stale and mark is not None else FOREVER
+            alive_until = _alive_until(connection, as_of)
         runs = {device: _ended(own, alive_until) for device, own in found.items()}
         return Opened(books, Known(books, known_us), runs)
+
+    def totals(self, from_us: int, to_us: int, known_us: int) -> Totals:
+        """What every device did in `[from_us, to_us)` as known at `known_us`; an instant is a microsecond."""
+        with self._db.read() as connection:
+            as_of = self._as_of(connection)
+            fleet = self._registry(connection).fleet
+            books = self._books(connection, as_of)
+            found = intervals.run_columns(connection, from_us, to_us, known_us)
+            alive_until = _alive_until(connection, as_of)
+        goes_on = (found.end == FOREVER) & (found.evidence != Evidence.OFFLINE)
+        end = np.where(goes_on, np.maximum(alive_until, found.start), found.end)
+        device = np.repeat(fleet.positions(found.devices), found.counts)
+        runs = RunColumns(device, found.start, end, found.evidence, found.since).take(device >= 0)
+        blinds, windows = books.coverage_known(known_us), known_maintenance(books.maintenance, known_us)
+        return totals(fleet, runs, blinds, windows, from_us, to_us, known_us)
 
     def last_runs(self, at_us: int, known_us: int, devices: Sequence[str] | None = None) -> dict[str, Run]:
         """The last run of every device that begins by `at_us`, reaching it or not."""
         with self._db.read() as connection:
             as_of = self._as_of(connection)
             found = intervals.last_runs(connection, at_us, known_us, devices)
-            mark = coverage.watermark(connection)
-        alive_until = mark.through_us if as_of.stale and mark is not None else FOREVER
+            alive_until = _alive_until(connection, as_of)
         return {device: _ended([run], alive_until)[0] for device, run in found.items()}
 
     def _as_of(self, connection: Connection) -> AsOf:
@@ -130,13 +158,13 @@ class Library:
             spool=spool if spool is not None and spool.alarming else None,
         )
 
-    def _books(self, connection: Connection, as_of: AsOf) -> Books:
+    def _books(self, connection: Connection, as_of: AsOf, devices: Sequence[Device] = ()) -> Books:
         start = coverage.start_us(connection)
         blinds = [blind for _, blind in coverage.entries(connection)]
         if as_of.stale and as_of.blind_since_us is not None:
             blinds.append(Blind(as_of.blind_since_us, FOREVER, as_of.blind_since_us, cause="collector_away"))
         return Books(
-            self._devices(connection),
+            devices,
             FOREVER if start is None else start,
             blinds,
             maintenance.entries(connection),
@@ -144,15 +172,23 @@ class Library:
             forever=FOREVER,
         )
 
-    def _devices(self, connection: Connection) -> list[Device]:
+    def _registry(self, connection: Connection) -> _Registry:
         version = registry.version(connection)
         with self._lock:
-            if self._registered is not None and self._registered[0] == version:
-                return self._registered[1]
-        devices = registry.ledger_devices(connection, default_timeout_s=self._default_timeout_s)
+            if self._registered is not None and self._registered.version == version:
+                return self._registered
+        found = _Registry(
+            version, registry.ledger_fleet(connection, default_timeout_s=self._default_timeout_s)
+        )
         with self._lock:
-            self._registered = (version, devices)
-        return devices
+            self._registered = found
+        return found
+
+
+def _alive_until(connection: Connection, as_of: AsOf) -> int:
+    """An open run says "alive through the watermark"; behind a stale one that is all it says."""
+    mark = coverage.watermark(connection) if as_of.stale else None
+    return FOREVER if mark is None else mark.through_us
 
 
 def _ended(runs: Sequence[Run], alive_until: int) -> list[Run]:

@@ -12,7 +12,6 @@ from pulse.indicators.within import Kept, Within, covers
 from pulse.ledger.answer import Stretch, timeline
 from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run, State
 from pulse.ledger.rates import Figures
-from pulse.ledger.replay import Query, device_figures
 from pulse.stores.relational.database import Database
 
 NAME = "online-rate"
@@ -110,17 +109,14 @@ class OnlineRate:
 
         Only devices of the communities `within` are in them.
         """
-        to_us = start_us + 1 if end_us is None else end_us
-        opened = self._library.open(start_us, to_us, known_us)
-        query = Query(start_us, end_us, known_us)
+        totals = self._library.totals(start_us, start_us + 1 if end_us is None else end_us, known_us)
         whole = Whole(Figures(), {}, {})
-        for device in opened.books.devices:
-            if not covers(within, device.community):
+        for (community, kind), own in zip(totals.fleet.places, totals.by_place(), strict=True):
+            if not covers(within, community):
                 continue
-            own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
             whole.all.add(own)
-            whole.by_community.setdefault(device.community, Figures()).add(own)
-            whole.by_kind.setdefault(device.kind, Figures()).add(own)
+            whole.by_community.setdefault(community, Figures()).add(own)
+            whole.by_kind.setdefault(kind, Figures()).add(own)
         return whole
 
     def publishable(self, at_us: int, known_us: int) -> dict[str, Any]:

@@ -29,14 +29,14 @@ class Hearing:
         self._ends: list[Ints] = []
         wide = [b for b in blinds if any(b.scope) and b.scope.device is None]
         of_place = [
-            tuple((b.start, b.end) for b in wide if _covers_place(b.scope, place)) for place in fleet.places
+            tuple((b.start, b.end) for b in wide if covers_place(b.scope, place)) for place in fleet.places
         ]
         self._of_place = np.array([self._class(entries) for entries in of_place], dtype=np.int64)
         naming = [b for b in blinds if b.scope.device is not None]
         own: dict[int, list[tuple[int, int]]] = {}
         where = fleet.positions([b.scope.device or "" for b in naming])
         for blind, position in zip(naming, where.tolist(), strict=True):
-            if position >= 0 and _covers_place(blind.scope, fleet.places[fleet.place[position]]):
+            if position >= 0 and covers_place(blind.scope, fleet.places[fleet.place[position]]):
                 own.setdefault(position, []).append((blind.start, blind.end))
         self._named: Ints = np.array(sorted(own), dtype=np.int64)
         self._of_named: Ints = np.array(
@@ -76,7 +76,7 @@ class Hearing:
 
 def covered(fleet: Fleet, scope: Scope) -> Flags:
     """Which devices a scope covers (twin: `Scope.covers`)."""
-    places = np.array([_covers_place(scope, place) for place in fleet.places], dtype=bool)
+    places = np.array([covers_place(scope, place) for place in fleet.places], dtype=bool)
     flags: Flags = places[fleet.place]
     if scope.device is not None:
         named = int(fleet.positions([scope.device])[0])
@@ -84,7 +84,8 @@ def covered(fleet: Fleet, scope: Scope) -> Flags:
     return flags
 
 
-def _covers_place(scope: Scope, place: tuple[str, str]) -> bool:
+def covers_place(scope: Scope, place: tuple[str, str]) -> bool:
+    """Whether a scope, of whatever device, is about a community and kind."""
     community, kind = place
     return scope.community in (None, community) and scope.kind in (None, kind)
 
