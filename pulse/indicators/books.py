@@ -3,14 +3,20 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection
 
 from pulse.clock import SECOND_US, Clock
 from pulse.errors import BadInput
-from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Maintenance, Run
+from pulse.ledger.columns import Ints
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.late import late_times
+from pulse.ledger.model import EVER, FOREVER, Blind, Device, Evidence, Maintenance, Run, known_maintenance
 from pulse.ledger.replay import Books, Known
+from pulse.ledger.totals import RunColumns, Totals, in_service, totals
 from pulse.stores.relational import coverage, intervals, maintenance, registry, spoolstatus
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
@@ -60,6 +66,26 @@ class Recorded(NamedTuple):
     default_timeout_us: int
 
 
+class _Registry:
+    """What people declared, at one version of the registry; single devices come into being when asked for."""
+
+    def __init__(self, version: int, fleet: Fleet, windows: list[Maintenance]) -> None:
+        self.version = version
+        self.fleet = fleet
+        self.windows = windows
+
+    @cached_property
+    def devices(self) -> list[Device]:
+        return list(self.fleet.devices())
+
+
+class Worked(NamedTuple):
+    """What every device did, and how much of its online time became known late (`pulse.ledger.late`)."""
+
+    totals: Totals
+    late: Ints
+
+
 class Library:
     """Reads the books from the database; what changes rarely is kept until the registry's version grows."""
 
@@ -68,8 +94,8 @@ class Library:
         self._clock = clock
         self._default_timeout_s = default_timeout_s
         self._lock = threading.Lock()
-        self._registered: dict[float, tuple[int, list[Device], list[Maintenance]]] = {}
-        """By the default timeout: the registry's version, its devices, and maintenance."""
+        self._registered: dict[float, _Registry] = {}
+        """By the default timeout."""
 
     @property
     def default_timeout_us(self) -> int:
@@ -119,11 +145,10 @@ class Library:
         """The books known at `known_us` with the runs that touch `[from_us, to_us)`."""
         with self._db.read() as connection:
             as_of = self._as_of(connection)
-            books = self._books(connection, as_of)
+            declared = self._registry(connection, self._default_timeout_s)
+            books = self._books(connection, as_of, declared, declared.devices)
             found = intervals.runs(connection, from_us, to_us, known_us, devices)
-            mark = coverage.watermark(connection)
-        # An open run says "alive through the watermark"; behind a stale one that is all it says.
-        alive_until = mark.through_us if as_of.stale and mark is not None else FOREVER
+            alive_until = _alive_until(connection, as_of)
         runs = {device: _ended(own, alive_until) for device, own in found.items()}
         return Opened(books, Known(books, known_us), runs)
 
@@ -142,12 +167,12 @@ class Library:
             if known_us is None:
                 known_us = at_us if mark is None else max(at_us, mark.through_us)
             start = coverage.start_us(connection)
-            devices, windows = self._declared(connection, default_us / SECOND_US)
+            declared = self._registry(connection, default_us / SECOND_US)
             books = Books(
-                devices,
+                declared.devices,
                 FOREVER if start is None else start,
                 [blind for _, blind in coverage.entries(connection)],
-                windows,
+                declared.windows,
                 ever=EVER,
                 forever=FOREVER,
             )
@@ -163,13 +188,32 @@ class Library:
                 default_us,
             )
 
+    def worked(self, from_us: int, to_us: int, known_us: int) -> Worked:
+        """What every device did in `[from_us, to_us)` as known at `known_us`; an instant is a microsecond."""
+        with self._db.read() as connection:
+            as_of = self._as_of(connection)
+            declared = self._registry(connection, self._default_timeout_s)
+            # Single devices are not needed here, and a hundred thousand of them take a while to make.
+            fleet, books = declared.fleet, self._books(connection, as_of, declared, ())
+            found = intervals.run_columns(connection, from_us, to_us, known_us)
+            alive_until = _alive_until(connection, as_of)
+        goes_on = (found.end == FOREVER) & (found.evidence != Evidence.OFFLINE)
+        end = np.where(goes_on, np.maximum(alive_until, found.start), found.end)
+        device = np.repeat(fleet.positions(found.devices), found.counts)
+        runs = RunColumns(device, found.start, end, found.evidence, found.since, found.recorded)
+        runs = runs.take(device >= 0)
+        blinds, windows = books.coverage_known(known_us), known_maintenance(books.maintenance, known_us)
+        return Worked(
+            totals(fleet, runs, blinds, windows, from_us, to_us, known_us),
+            late_times(fleet, runs, *in_service(fleet, from_us, to_us, known_us)),
+        )
+
     def last_runs(self, at_us: int, known_us: int, devices: Sequence[str] | None = None) -> dict[str, Run]:
         """The last run of every device that begins by `at_us`, reaching it or not."""
         with self._db.read() as connection:
             as_of = self._as_of(connection)
             found = intervals.last_runs(connection, at_us, known_us, devices)
-            mark = coverage.watermark(connection)
-        alive_until = mark.through_us if as_of.stale and mark is not None else FOREVER
+            alive_until = _alive_until(connection, as_of)
         return {device: _ended([run], alive_until)[0] for device, run in found.items()}
 
     def _as_of(self, connection: Connection) -> AsOf:
@@ -192,30 +236,39 @@ class Library:
             spool=spool if spool is not None and spool.alarming else None,
         )
 
-    def _books(self, connection: Connection, as_of: AsOf) -> Books:
+    def _books(
+        self, connection: Connection, as_of: AsOf, declared: _Registry, devices: Sequence[Device]
+    ) -> Books:
         start = coverage.start_us(connection)
         blinds = [blind for _, blind in coverage.entries(connection)]
         if as_of.stale and as_of.blind_since_us is not None:
             blinds.append(Blind(as_of.blind_since_us, FOREVER, as_of.blind_since_us, cause="collector_away"))
-        devices, windows = self._declared(connection, self._default_timeout_s)
         return Books(
-            devices, FOREVER if start is None else start, blinds, windows, ever=EVER, forever=FOREVER
+            devices,
+            FOREVER if start is None else start,
+            blinds,
+            declared.windows,
+            ever=EVER,
+            forever=FOREVER,
         )
 
-    def _declared(
-        self, connection: Connection, default_timeout_s: float
-    ) -> tuple[list[Device], list[Maintenance]]:
-        """What people declared: devices and maintenance."""
+    def _registry(self, connection: Connection, default_timeout_s: float) -> _Registry:
         version = registry.version(connection)
         with self._lock:
             kept = self._registered.get(default_timeout_s)
-        if kept is not None and kept[0] == version:
-            return kept[1:]
-        devices = registry.ledger_devices(connection, default_timeout_s=default_timeout_s)
-        windows = maintenance.entries(connection)
+        if kept is not None and kept.version == version:
+            return kept
+        fleet = registry.ledger_fleet(connection, default_timeout_s=default_timeout_s)
+        found = _Registry(version, fleet, maintenance.entries(connection))
         with self._lock:
-            self._registered[default_timeout_s] = (version, devices, windows)
-        return devices, windows
+            self._registered[default_timeout_s] = found
+        return found
+
+
+def _alive_until(connection: Connection, as_of: AsOf) -> int:
+    """An open run says "alive through the watermark"; behind a stale one that is all it says."""
+    mark = coverage.watermark(connection) if as_of.stale else None
+    return FOREVER if mark is None else mark.through_us
 
 
 def _ended(runs: Sequence[Run], alive_until: int) -> list[Run]:

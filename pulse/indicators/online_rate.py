@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pulse.clock import SECOND_US, Clock, to_iso
 from pulse.errors import BadInput, NotFound
 from pulse.indicators import safeguards
-from pulse.indicators.books import AsOf, Library, Opened
+from pulse.indicators.books import AsOf, Library, Opened, Worked
 from pulse.indicators.present import described, scored
 from pulse.indicators.safeguards import Safeguards
 from pulse.indicators.within import Kept, Within, covers
@@ -15,6 +15,7 @@ from pulse.ledger.answer import Stretch, timeline
 from pulse.ledger.model import EVER, FOREVER, Device, Evidence, Run, State
 from pulse.ledger.rates import Figures
 from pulse.ledger.replay import Query, device_figures
+from pulse.ledger.totals import Totals
 from pulse.stores.relational.database import Database
 
 NAME = "online-rate"
@@ -113,16 +114,16 @@ class OnlineRate:
         Only devices of the communities `within` are in them.
         """
         query = Query(start_us, end_us, known_us)
-        return counted(self._opened(query), query, within)
+        return _summed(self._worked(query).totals, within)
 
-    def _opened(self, query: Query) -> Opened:
+    def _worked(self, query: Query) -> Worked:
         to_us = query.start + 1 if query.end is None else query.end
-        return self._library.open(query.start, to_us, query.known_at)
+        return self._library.worked(query.start, to_us, query.known_at)
 
     def _answered(self, query: Query, within: Within) -> dict[str, Any]:
-        opened = self._opened(query)
-        guards = safeguards.gathered(opened, query, self._library.planned(), within)
-        return self._answer(counted(opened, query, within), guards, query)
+        worked = self._worked(query)
+        guards = safeguards.gathered(worked, query, self._library.planned(), within)
+        return self._answer(_summed(worked.totals, within), guards, query)
 
     def devices(
         self, at_us: int | None = None, known_us: int | None = None, within: Within = None
@@ -229,6 +230,17 @@ class OnlineRate:
             "by_community": {name: part(f, community=name) for name, f in sorted(whole.by_community.items())},
             "by_kind": {name: part(f, kind=name) for name, f in sorted(whole.by_kind.items())},
         }
+
+
+def _summed(totals: Totals, within: Within) -> Whole:
+    whole = Whole(Figures(), {}, {})
+    for (community, kind), own in zip(totals.fleet.places, totals.by_place(), strict=True):
+        if not covers(within, community):
+            continue
+        whole.all.add(own)
+        whole.by_community.setdefault(community, Figures()).add(own)
+        whole.by_kind.setdefault(kind, Figures()).add(own)
+    return whole
 
 
 def counted(opened: Opened, query: Query, within: Within = None) -> Whole:

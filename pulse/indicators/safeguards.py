@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pulse.clock import SECOND_US
-from pulse.indicators.books import Opened
+from pulse.indicators.books import Worked
 from pulse.indicators.present import percent
 from pulse.indicators.within import Within, covers
-from pulse.ledger.answer import in_service
-from pulse.ledger.late import late_time
+from pulse.ledger.fleet import Fleet
 from pulse.ledger.replay import Query
+from pulse.ledger.totals import in_service
 
 Planned = Mapping[tuple[str, str], int]
 """Quantities by community and kind."""
@@ -28,27 +30,33 @@ class Safeguards(NamedTuple):
     planned: Counter[tuple[str, str]]
 
 
-def gathered(opened: Opened, query: Query, planned: Planned, within: Within) -> Safeguards:
-    """Work them out of what an answer is worked out of."""
+def gathered(worked: Worked, query: Query, planned: Planned, within: Within) -> Safeguards:
+    """Work them out beside an answer's figures."""
     found = Safeguards(Counter(), Counter(), Counter())
-    end = query.start + 1 if query.end is None else query.end
-    for device in opened.books.devices:
-        if not covers(within, device.community):
-            continue
-        low, high = in_service(device, query.start, end, query.known_at)
-        if low >= high:
-            continue
-        if high == end:
-            found.timeouts[device.terms_at(end - 1).timeout] += 1
-        late = late_time(device, opened.runs.get(device.id, ()), low, high)
-        if late:
-            for part in (("", ""), (device.community, ""), ("", device.kind)):
-                found.late[part] += late
+    fleet = worked.totals.fleet
+    late = np.zeros(len(fleet.places), dtype=np.int64)
+    np.add.at(late, fleet.place, worked.late)
+    for (community, kind), amount in zip(fleet.places, late.tolist(), strict=True):
+        if amount and covers(within, community):
+            for part in (("", ""), (community, ""), ("", kind)):
+                found.late[part] += amount
+    found.timeouts.update(_timeouts(fleet, query, within))
     for (community, kind), quantity in planned.items():
         if covers(within, community):
             for part in (("", ""), (community, ""), ("", kind)):
                 found.planned[part] += quantity
     return found
+
+
+def _timeouts(fleet: Fleet, query: Query, within: Within) -> dict[int, int]:
+    """How many devices in service have each timeout at the end of what is asked about."""
+    last = query.start if query.end is None else query.end - 1
+    low, high = in_service(fleet, last, last + 1, query.known_at)
+    seen = np.array([covers(within, community) for community, _ in fleet.places], dtype=bool)
+    serving = np.flatnonzero((low < high) & seen[fleet.place])
+    times = np.full(len(serving), last, dtype=np.int64)
+    timeouts, counts = np.unique(fleet.terms.timeout(serving, times), return_counts=True)
+    return dict(zip(timeouts.tolist(), counts.tolist(), strict=True))
 
 
 def described(found: Safeguards, part: tuple[str, str], running: int, unit: int) -> dict[str, Any]:

@@ -29,14 +29,14 @@ class Hearing:
         self._ends: list[Ints] = []
         wide = [b for b in blinds if any(b.scope) and b.scope.device is None]
         of_place = [
-            tuple((b.start, b.end) for b in wide if _covers_place(b.scope, place)) for place in fleet.places
+            tuple((b.start, b.end) for b in wide if covers_place(b.scope, place)) for place in fleet.places
         ]
         self._of_place = np.array([self._class(entries) for entries in of_place], dtype=np.int64)
         naming = [b for b in blinds if b.scope.device is not None]
         own: dict[int, list[tuple[int, int]]] = {}
         where = fleet.positions([b.scope.device or "" for b in naming])
         for blind, position in zip(naming, where.tolist(), strict=True):
-            if position >= 0 and _covers_place(blind.scope, fleet.places[fleet.place[position]]):
+            if position >= 0 and covers_place(blind.scope, fleet.places[fleet.place[position]]):
                 own.setdefault(position, []).append((blind.start, blind.end))
         self._named: Ints = np.array(sorted(own), dtype=np.int64)
         self._of_named: Ints = np.array(
@@ -77,18 +77,19 @@ class Hearing:
 def covered(fleet: Fleet, scopes: Collection[Scope]) -> Flags:
     """Which devices some scope covers (twin: `Scope.covers`)."""
     wide = [scope for scope in scopes if scope.device is None]
-    places = np.array([any(_covers_place(s, place) for s in wide) for place in fleet.places], dtype=bool)
+    places = np.array([any(covers_place(s, place) for s in wide) for place in fleet.places], dtype=bool)
     flags: Flags = places[fleet.place]
     # A building has many devices, each named by a scope of its own.
     naming = [scope for scope in scopes if scope.device is not None]
     where = fleet.positions([scope.device or "" for scope in naming])
     for scope, position in zip(naming, where.tolist(), strict=True):
-        if position >= 0 and _covers_place(scope, fleet.places[fleet.place[position]]):
+        if position >= 0 and covers_place(scope, fleet.places[fleet.place[position]]):
             flags[position] = True
     return flags
 
 
-def _covers_place(scope: Scope, place: tuple[str, str]) -> bool:
+def covers_place(scope: Scope, place: tuple[str, str]) -> bool:
+    """Whether a scope, of whatever device, is about a community and kind."""
     community, kind = place
     return scope.community in (None, community) and scope.kind in (None, kind)
 

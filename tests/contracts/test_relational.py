@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 
@@ -479,6 +480,23 @@ def test_runs_are_those_known_at_the_time_asked_about(db: Database) -> None:
         assert intervals.last_runs(connection, 400, 499) == {"a": told}
         assert intervals.last_runs(connection, 400, 500) == {"a": added}
         assert intervals.last_runs(connection, 400, 99) == {}
+
+
+def test_runs_in_columns_are_the_same(db: Database) -> None:
+    late = Run(350, 390, FAULT, 340, 500, 900)
+    put_runs(db, ("a", A3), ("b", B1), ("a", A1), ("a", A2), ("c'", A2), ("c'", late), ("d", A1))
+    for from_us, to_us, known_us in ((0, 50, 50), (0, 10**6, 499), (150, 351, 500), (250, 10**6, 900)):
+        with db.read() as connection:
+            expected = intervals.runs(connection, from_us, to_us, known_us)
+            found = intervals.run_columns(connection, from_us, to_us, known_us)
+        assert found.devices == sorted(expected)
+        device = np.repeat(np.arange(len(found.devices)), found.counts).tolist()
+        rows = sorted(zip(device, *(column.tolist() for column in found[2:]), strict=True))
+        assert rows == [
+            (found.devices.index(name), run.start, run.end, run.evidence, run.since, run.recorded)
+            for name, own in expected.items()
+            for run in own
+        ]
 
 
 def test_an_unknown_later_run_does_not_hide_the_known_one_before_the_period(db: Database) -> None:

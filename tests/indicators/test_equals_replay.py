@@ -1,19 +1,21 @@
 """Answers from the database are those of a replay of the messages, over random histories (rule 12)."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pulse.clock import SECOND_US
+from pulse.indicators.online_rate import Whole
 from pulse.indicators.present import described
 from pulse.ledger.model import EVER, Device, Run, State
 from pulse.ledger.outcome import Outcome
 from pulse.ledger.rates import Figures
-from pulse.ledger.replay import ColumnMessages, Query, answer
+from pulse.ledger.replay import ColumnMessages, Known, Query, answer, device_figures
 from pulse.registry.model import DeviceRecord
 from pulse.stores.relational import coverage, intervals, maintenance
 from tests.indicators.site import LONG_AGO, T0, Site, scaled, us
@@ -93,7 +95,11 @@ def register(site: Site, devices: Sequence[Device]) -> None:
             site.register(record, at=LONG_AGO if terms.since == EVER else (terms.since - T0) / SECOND_US)
 
 
-def lived_through(site: Site, world: World, pace: int) -> None:
+def nothing(_now: int) -> None:
+    """What to do at a step."""
+
+
+def lived_through(site: Site, world: World, pace: int, each_step: Callable[[int], None] = nothing) -> None:
     """Let the ledger work through the history, with the database as its memory."""
     register(site, world.books.devices)
     with site.db.write() as connection:
@@ -105,7 +111,8 @@ def lived_through(site: Site, world: World, pace: int) -> None:
     live = Live(world, StoredRuns(site), begin=us(-1))
     while live.now < us(END):
         live.step(min(live.now + pace * SECOND_US, us(END)))
-    site.mark(END)
+        site.mark((live.now - T0) / SECOND_US)
+        each_step(live.now)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -128,12 +135,50 @@ def test_answers_from_the_database_are_those_of_a_replay(
             site.close()
 
 
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(worlds(), st.integers(5, 20), st.data())
+def test_a_period_that_was_asked_about_before_follows_late_data(
+    small: World, pace: int, data: st.DataObject
+) -> None:
+    world = on_the_product_s_axis(small)
+    asked: list[tuple[int, int, int]] = []
+
+    def ask(now: int) -> None:
+        if now > us(0):
+            end = data.draw(st.integers(us(0) + 1, now))
+            asked.append((data.draw(st.integers(us(0), end - 1)), end, data.draw(st.integers(end, now))))
+        for start, end, known_at in asked:
+            for knowledge in {known_at, now}:
+                matches(
+                    site.rate.period(start, end, knowledge),
+                    replayed(world, Query(start, end, knowledge)),
+                    SECOND_US,
+                )
+
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(Path(folder))
+        try:
+            lived_through(site, world, pace, ask)
+        finally:
+            site.close()
+
+
+def replayed(world: World, query: Query) -> Whole:
+    """The figures of a replay, whole and by community and kind."""
+    source = ColumnMessages(world.books, in_columns(world.heard()))
+    (figures,) = answer(world.books, source, [query])
+    whole = Whole(figures, {}, {})
+    runs, known = source.runs(query.known_at), Known(world.books, query.known_at)
+    for position, device in enumerate(world.books.devices):
+        own = device_figures(device, runs.get(position, ()), known, query)
+        whole.by_community.setdefault(device.community, Figures()).add(own)
+        whole.by_kind.setdefault(device.kind, Figures()).add(own)
+    return whole
+
+
 def same(site: Site, world: World, start: int, end: int, known_at: int) -> None:
     """Every kind of answer about `[start, end)` and the instant `end`."""
-    source = ColumnMessages(world.books, in_columns(world.heard()))
-    queries = [Query(end, None, known_at), Query(start, end, known_at)]
-    instant, period = answer(world.books, source, queries)
-    matches(site.rate.instant(end, known_at), instant, 1)
+    matches(site.rate.instant(end, known_at), replayed(world, Query(end, None, known_at)), 1)
     for device in site.rate.devices(end, known_at):
         registered = next(d for d in world.books.devices if d.id == device.device)
         assert device.state == state_at(world, registered, end, known_at).slug
@@ -147,14 +192,14 @@ def same(site: Site, world: World, start: int, end: int, known_at: int) -> None:
         else:
             assert device.since_us == now.start, (device, past)
     if start < end:
+        period = replayed(world, Query(start, end, known_at))
         matches(site.rate.period(start, end, known_at), period, SECOND_US)
 
 
-def matches(told: dict[str, object], figures: Figures, unit: int) -> None:
-    """The whole is as replayed, and the parts add up to it."""
-    expected = described(figures, unit)
+def matches(told: dict[str, Any], whole: Whole, unit: int) -> None:
+    """The whole is as replayed, and so is every part."""
+    expected = described(whole.all, unit)
     assert {name: told[name] for name in expected} == expected
-    for parts in (told["by_community"], told["by_kind"]):
-        assert isinstance(parts, dict)
-        for state in State:
-            assert sum(p["states"][state.slug] for p in parts.values()) == expected["states"][state.slug]
+    for name in ("by_community", "by_kind"):
+        parts: dict[str, Figures] = getattr(whole, name)
+        assert told[name] == {part: described(figures, unit) for part, figures in parts.items()}

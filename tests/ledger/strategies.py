@@ -1,5 +1,6 @@
 """Random small worlds for the ledger: few devices, few instants, every kind of message and entry."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hypothesis import strategies as st
@@ -11,6 +12,8 @@ from pulse.messages import Channel, Message
 
 HORIZON = 60
 instants = st.integers(0, HORIZON)
+FEW = (1, 1, 1, 2)
+"""How many devices there are, each as likely."""
 
 
 class World(NamedTuple):
@@ -59,7 +62,7 @@ def terms(draw: st.DrawFn, *, changing: bool) -> tuple[Terms, ...]:
 
 
 @st.composite
-def devices(draw: st.DrawFn, *, changing: bool) -> list[Device]:
+def devices(draw: st.DrawFn, *, changing: bool, numbers: Sequence[int] = FEW) -> list[Device]:
     return [
         Device(
             f"d{i}",
@@ -71,7 +74,7 @@ def devices(draw: st.DrawFn, *, changing: bool) -> list[Device]:
             draw(st.sampled_from([EVER, EVER, 20])),
             draw(st.sampled_from([EVER, EVER, 80])),
         )
-        for i in range(draw(st.sampled_from([1, 1, 1, 2])))
+        for i in range(draw(st.sampled_from(numbers)))
     ]
 
 
@@ -125,8 +128,8 @@ def message_lists(draw: st.DrawFn, ids: list[str], *, size: int = 14) -> list[Me
 
 
 @st.composite
-def worlds(draw: st.DrawFn, *, changing: bool = True, size: int = 14) -> World:
-    fleet = draw(devices(changing=changing))
+def worlds(draw: st.DrawFn, *, changing: bool = True, size: int = 14, numbers: Sequence[int] = FEW) -> World:
+    fleet = draw(devices(changing=changing, numbers=numbers))
     books = Books(
         fleet,
         draw(st.sampled_from([0, 0, 7, 30])),

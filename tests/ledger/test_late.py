@@ -1,11 +1,14 @@
 """Online time that became known late: what it counts, and that the rest was known in time."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse.ledger.late import late_time
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.late import late_time, late_times
 from pulse.ledger.model import EVER, Device, Evidence, Run, Terms
 from pulse.ledger.runs import find_run, history_of, known_runs
+from pulse.ledger.totals import RunColumns, in_service
 from tests.ledger.strategies import HORIZON, World, worlds
 
 CAMERA = Device("d0", "a", "camera", (Terms(EVER, 10), Terms(50, 20)), EVER)
@@ -50,3 +53,22 @@ def test_what_does_not_count_was_known_a_timeout_later_and_instants_add_up(world
                 assert then.evidence is Evidence.BEAT
             else:
                 assert late == 0 or (run is not None and run.evidence is Evidence.BEAT)
+
+
+@given(worlds(), st.integers(0, HORIZON), st.integers(1, HORIZON), st.integers(0, 40))
+def test_columns_give_the_same(world: World, start: int, length: int, later: int) -> None:
+    devices, end = world.books.devices, start + length
+    known_at, fleet = end + later, Fleet(world.books.devices)
+    known = [known_runs(history_of(d, world.evidence(d)).runs(), known_at) for d in devices]
+    rows = [
+        (at, run.start, run.end, run.evidence, run.since, run.recorded)
+        for at, own in enumerate(known)
+        for run in own
+    ]
+    runs = RunColumns(*np.array(rows, dtype=np.int64).reshape(len(rows), 6).T)
+    low, high = in_service(fleet, start, end, known_at)
+    expected = [
+        late_time(device, own, int(low[at]), int(high[at]))
+        for at, (device, own) in enumerate(zip(devices, known, strict=True))
+    ]
+    assert late_times(fleet, runs, low, high).tolist() == expected

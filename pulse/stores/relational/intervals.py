@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from sqlalchemy import (
     CTE,
     JSON,
@@ -12,20 +13,26 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Text,
     and_,
     bindparam,
     cast,
     delete,
     func,
+    literal,
     or_,
     select,
 )
 
-from pulse.ledger.model import Evidence, Run
+from pulse.batches import Ints
+from pulse.ledger.model import FOREVER, Evidence, Run
 from pulse.stores.relational.tables import runs as table
 from pulse.stores.relational.values import canonical, from_null, to_null, upsert
 
 _EVIDENCE = tuple(Evidence)
+
+_DEVICES = 4096
+"""Devices whose runs are read together where those of all are."""
 
 
 def put_runs(connection: Connection, runs: Iterable[tuple[str, Run]]) -> None:
@@ -84,6 +91,34 @@ def runs(
     for row in connection.execute(statement, values):
         found.setdefault(row[0], []).append(_run(row))
     return found
+
+
+class StoredColumns(NamedTuple):
+    """Runs in columns: those of `devices[0]` come first, `counts[0]` of them, each one's in no order."""
+
+    devices: list[str]
+    counts: Ints
+    start: Ints
+    end: Ints
+    evidence: Ints
+    since: Ints
+    recorded: Ints
+
+
+def run_columns(connection: Connection, from_us: int, to_us: int, known_us: int) -> StoredColumns:
+    """What `runs` gives of all devices, in columns and without an object for each run; devices by id."""
+    values = {"at": from_us, "to": to_us, "known": known_us, "devices": None}
+    # The database hands over one text a device: a row for every run would cost three times as much.
+    statement = _in_texts(connection.dialect.name).execution_options(yield_per=_DEVICES)
+    devices: list[str] = []
+    counts = [np.empty(0, dtype=np.int64)]
+    numbers = [np.empty((0, 5), dtype=np.int64)]
+    for rows in connection.execute(statement, values).partitions():
+        ids, own, texts = zip(*rows, strict=True)
+        devices.extend(ids)
+        counts.append(np.array(own, dtype=np.int64))
+        numbers.append(np.fromstring("".join(texts), dtype=np.int64, sep=" ").reshape(-1, 5))
+    return StoredColumns(devices, np.concatenate(counts), *np.concatenate(numbers).T.copy())
 
 
 def last_runs(
@@ -161,23 +196,34 @@ def _last_starts(dialect: str, named: bool) -> CTE:
 
 @cache
 def _overlapping(dialect: str, named: bool) -> Select[Any]:
+    return _touching(select(*table.c), dialect, named).order_by(table.c.device, table.c.start_us)
+
+
+@cache
+def _in_texts(dialect: str) -> Select[Any]:
+    end = func.coalesce(table.c.end_us, FOREVER)
+    numbers = (table.c.start_us, end, table.c.evidence, table.c.since_us, table.c.recorded_us)
+    text: ColumnElement[str] = literal("")
+    for number in numbers:
+        text = text.concat(cast(number, Text)).concat(literal(" "))
+    run = select(table.c.device, func.count(), func.aggregate_strings(text, ""))
+    return _touching(run, dialect, named=False).group_by(table.c.device).order_by(table.c.device)
+
+
+def _touching(columns: Select[Any], dialect: str, named: bool) -> Select[Any]:
+    """`columns` of the runs that overlap `[at, to)`."""
     starts = _last_starts(dialect, named)
-    return (
-        select(*table.c)
-        .join_from(
-            starts,
-            table,
-            and_(
-                table.c.device == starts.c.device,
-                table.c.start_us >= func.coalesce(starts.c.start_us, bindparam("at")),
-            ),
-        )
-        .where(
-            table.c.start_us < bindparam("to"),
-            or_(table.c.end_us.is_(None), table.c.end_us > bindparam("at")),
-            _known(table),
-        )
-        .order_by(table.c.device, table.c.start_us)
+    return columns.join_from(
+        starts,
+        table,
+        and_(
+            table.c.device == starts.c.device,
+            table.c.start_us >= func.coalesce(starts.c.start_us, bindparam("at")),
+        ),
+    ).where(
+        table.c.start_us < bindparam("to"),
+        or_(table.c.end_us.is_(None), table.c.end_us > bindparam("at")),
+        _known(table),
     )
 
 
