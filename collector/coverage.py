@@ -21,12 +21,13 @@ backlog is complete, but not that what follows it is new.
 
 When the gap ends, its open record is revoked. If the broker kept our session and dropped nothing, nothing
 takes its place but, for each device with a queued beat that has no trusted time, a record of its own
-(rule 3). Else a closed record does, to the sending of the canary that ended the gap. Known losses are a lost
-session, an earlier process that had another spool, a broker that started after the gap began (it may have
-kept the session on disk, but while it was down nobody could reach it), a canary that never came while a later
-one did, and a broker's count of dropped messages that grew while we were away (noticed late, it records the
-gap again). A loss is recorded as the cause of the open record at once, so that a process that ends in the
-middle does not forget it.
+(rule 3), and for each whose numbers show that messages of it were lost in the gap, a record of the time
+between those that came. Else a closed record does, to the sending of the canary that ended the gap. Known
+losses are a lost session, an earlier process that had another spool, a broker that started after the gap
+began (it may have kept the session on disk, but while it was down nobody could reach it), a canary that
+never came while a later one did, and a broker's count of dropped messages that grew while we were away
+(noticed late, it records the gap again). A loss is recorded as the cause of the open record at once, so
+that a process that ends in the middle does not forget it.
 
 Times are microseconds since 1970 UTC.
 """
@@ -51,6 +52,10 @@ DISCARDED = "messages_discarded"
 BROKER_RESTARTED = "broker_restarted"
 SPOOL_ELSEWHERE = "spool_elsewhere"
 QUEUED_WITHOUT_TIME = "queued_without_time"
+SEQUENCE_GAP = "sequence_gap"
+SKIPPED_AFTER_US = 300_000_000
+"""How long after a gap a number that a device skipped is held against it: until then each has beaten."""
+
 _EVERYTHING = Scope()
 LOSSES = frozenset(
     {SESSION_LOST, CANARY_LOST, MESSAGES_DROPPED, DISCARDED, BROKER_RESTARTED, SPOOL_ELSEWHERE}
@@ -127,6 +132,8 @@ class Coverage:
         self._proved_us = 0
         self._dropped: int | None = None
         self._last_gap: _Gap | None = None
+        self._drained: _Gap | None = None
+        """The last gap that was revoked, as far as is known without a loss."""
         self._blind_us = 0
         """Length of all that is over."""
 
@@ -223,6 +230,22 @@ class Coverage:
             self._doubtful.add(device)
         return []
 
+    def skipped(self, device: str, last_us: int, first_us: int, at_us: int) -> list[Action]:
+        """A device's numbers say that messages between those of `last_us` and `first_us` are missing.
+
+        Lost in the gap that lies between them, if one does: of a kept gap everything is blind anyway.
+        """
+        if self._gap is not None:
+            gap = None if self._loss is not None else _Gap(self._gap, FOREVER, at_us)
+        else:
+            gap = self._drained
+        if gap is None or at_us - gap.closed > SKIPPED_AFTER_US:
+            return []
+        start, end = max(gap.start, last_us), min(gap.end, first_us)
+        if start >= end:
+            return []
+        return [Record(_closed(start, end, at_us, SEQUENCE_GAP, Scope(device=device)))]
+
     def counted_dropped(self, count: int, at_us: int) -> list[Action]:
         """The broker says how many messages it has dropped since it started."""
         before, self._dropped = self._dropped, count
@@ -303,6 +326,7 @@ class Coverage:
         start, self._gap = self._gap, None
         self._blind_us += max(0, end_us - start)
         actions: list[Action] = [Shut(at_us)]
+        self._drained = None
         if self._loss is not None:
             actions.append(Record(_closed(start, end_us, at_us, self._loss)))
         else:
@@ -310,7 +334,7 @@ class Coverage:
                 Record(_closed(start, end_us, at_us, QUEUED_WITHOUT_TIME, Scope(device=device)))
                 for device in sorted(self._doubtful)
             ]
-            self._last_gap = _Gap(start, end_us, at_us)
+            self._last_gap = self._drained = _Gap(start, end_us, at_us)
         return actions
 
 

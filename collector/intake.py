@@ -17,9 +17,10 @@ from collector.dialects.many import Many, Plain
 from collector.mqtt import DROPPED_TOPIC, UPTIME_EVERY_S, UPTIME_TOPIC, Link
 from collector.received import Publishes, Received
 from collector.redeliveries import Redeliveries
+from collector.sequences import Sequences, Skip
 from collector.spool import Spool
 from pulse import logs
-from pulse.batches import Flags, MessageColumns, Origin, columns_of, joined
+from pulse.batches import ABSENT, Flags, Ints, MessageColumns, Origin, columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, Clock
 from pulse.errors import Refused, StoreUnavailable
 from pulse.ledger.evidence import is_trusted
@@ -54,8 +55,12 @@ class Told(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """What the registry says of origins. `wrong`: elsewhere; `distrusted`: its clock, at some time."""
+    """What the registry says of origins. `wrong`: elsewhere; `distrusted`: its clock, at some time.
 
+    `where` is the position in the fleet, -1 for one that nobody registered.
+    """
+
+    where: Ints
     wrong: Flags
     registered: Flags
     distrusted: Flags
@@ -72,6 +77,7 @@ class _Pending:
         self.late = 0
         self.quarantined: list[Quarantined] = []
         self.doubted: set[str] = set()
+        self.skipped: list[Skip] = []
         self.epoch = 0
         """The connection that delivered it."""
         self.mids: list[int] = []
@@ -119,6 +125,7 @@ class Intake:
         self._spool = spool
         self._clock = clock
         self._redeliveries = Redeliveries()
+        self._sequences = Sequences()
         self._many = Many(settings.max_payload_bytes)
         self._last_judged: tuple[Sequence[Origin], Fleet | None, _Judged] = (), None, _judged((), Fleet())
         self._pending = _Pending()
@@ -142,9 +149,13 @@ class Intake:
     def remember(self, messages: MessageColumns, still_open: Blind | None) -> None:
         """Take up what an earlier process received last: redeliveries, and doubts of a gap still open."""
         self._redeliveries.remember_many(messages)
+        fleet = self.registry
+        doubtful, proving = self._doubtful(messages)
+        times = self._times(messages, doubtful, proving)
+        self._sequences.took(messages, fleet, _judged(messages.origins, fleet).where, times)
         if still_open is None:
             return
-        doubtful = self._doubtful(messages)[0] & (messages.observed >= still_open.recorded)
+        doubtful &= messages.observed >= still_open.recorded
         for number in np.unique(messages.origin[doubtful]).tolist():
             self.coverage.doubted(messages.origins[number].device)
 
@@ -315,7 +326,8 @@ class Intake:
             columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
             positions = np.sort(positions)
         fleet = self.registry
-        wrong = self._judge(columns.origins, fleet).wrong
+        judged = self._judge(columns.origins, fleet)
+        wrong = judged.wrong
         if wrong.any():
             misplaced = wrong[columns.origin]
             for at in positions[misplaced].tolist():
@@ -329,7 +341,9 @@ class Intake:
         kept = self._redeliveries.admit_many(columns, lambda: part.redelivered(positions.tolist()))
         self._pending.duplicates += len(columns) - len(kept)
         if len(kept):
-            self._keep(kept)
+            # What was admitted one by one has its origins counted anew.
+            same = kept.origins is columns.origins
+            self._keep(kept, fleet, judged.where if same else _judged(kept.origins, fleet).where)
 
     def _judge(self, origins: Sequence[Origin], fleet: Fleet) -> _Judged:
         """What the registry says of each origin; only the last answer is remembered, as fleets are large."""
@@ -370,14 +384,16 @@ class Intake:
             max_bytes=self._settings.max_payload_bytes,
         )
 
-    def _keep(self, messages: MessageColumns) -> None:
-        """Take in what is new."""
+    def _keep(self, messages: MessageColumns, fleet: Fleet, where: Ints) -> None:
+        """Take in what is new; `where` has the positions in the fleet of its origins."""
         pending = self._pending
         pending.parts.append(messages)
         pending.accepted += len(messages)
         late = messages.dated() & (messages.observed - messages.measured > LATE_US)
         pending.late += int(late.sum())
         doubtful, proving = self._doubtful(messages)
+        times = self._times(messages, doubtful, proving)
+        pending.skipped += self._sequences.took(messages, fleet, where, times)
         if proving.any():
             began_us = self._instalment(int(messages.observed[0]))
             messages.observed[proving] = began_us
@@ -388,6 +404,10 @@ class Intake:
         live = np.flatnonzero(~doubtful & ~messages.queued & ~messages.retained)
         if len(live):
             pending.latest_live_us = int(messages.observed[live[-1]])
+
+    def _times(self, messages: MessageColumns, doubtful: Flags, proving: Flags) -> Ints:
+        """What time each is evidence of: of the backlog its own where that is trusted, `ABSENT` where not."""
+        return np.where(proving, messages.measured, np.where(doubtful, ABSENT, messages.observed))
 
     def _instalment(self, now_us: int) -> int:
         """When the present instalment of the backlog began.
@@ -462,6 +482,10 @@ class Intake:
             actions += self.coverage.heard(pending.latest_live_us)
         for device in pending.doubted:
             actions += self.coverage.doubted(device)
+        for skip in pending.skipped:
+            recorded = self.coverage.skipped(*skip, now_us)
+            metrics.SEQUENCE_JUMPS.labels("gap" if recorded else "listening").inc()
+            actions += recorded
         for number in pending.canaries:
             sent_us = self.coverage.awaiting_since_us()
             if sent_us is not None:
@@ -479,6 +503,7 @@ class Intake:
         log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
         self._lost += self._pending.unacknowledgeable
         self._redeliveries.forget(self._pending.messages())
+        self._sequences.forget()
         self._pending = _Pending()
         self._end_cause = coverage.SPOOL_STALLED
         self.stalled = (self._clock.now_us(), reason)
@@ -564,7 +589,7 @@ def _judged(origins: Sequence[Origin], fleet: Fleet) -> _Judged:
     wrong, distrusted = np.zeros(len(where), dtype=bool), np.zeros(len(where), dtype=bool)
     wrong[registered] = fleet.place[where[registered]] != said[registered]
     distrusted[registered] = fleet.terms.may_be_distrusted(where[registered])
-    return _Judged(wrong, registered, distrusted)
+    return _Judged(where, wrong, registered, distrusted)
 
 
 def _shown(topic: bytes) -> str:

@@ -27,6 +27,11 @@ GIVEN_UP = Counter(
     "pulse_messages_given_up", "Messages that the spool did not take; the broker delivers them again."
 )
 LATE = Counter("pulse_messages_late", "Accepted ones measured more than a minute before their reception.")
+SEQUENCE_JUMPS = Counter(
+    "pulse_sequence_jumps",
+    "Times that a device which counts its messages skipped some, in a gap or while we listened.",
+    ["when"],
+)
 UNREGISTERED = Counter("pulse_messages_unregistered", "Accepted ones of devices that nobody registered.")
 STORED = Counter("pulse_messages_stored", "Messages that are new in the telemetry store.")
 KNOWN = Counter("pulse_messages_known_to_store", "Messages that the telemetry store had already.")

@@ -40,6 +40,7 @@ BLIND_CAUSES: Final = {
     "messages_dropped": _("the broker dropped messages"),
     "messages_discarded": _("messages had to be discarded"),
     "queued_without_time": _("messages from the backlog carry no trusted time"),
+    "sequence_gap": _("the device's numbers show that messages were lost"),
     "confirmed_blindness": _("two people found that the network or the collector failed"),
 }
 INCIDENTS: Final = {

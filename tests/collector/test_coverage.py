@@ -86,6 +86,33 @@ def test_a_session_that_was_kept_revokes_the_gap_once_the_backlog_is_drained() -
     assert machine.blind_since_us is None
 
 
+def test_messages_lost_in_a_gap_keep_it_blind_for_their_device_between_those_that_came() -> None:
+    machine = listening_since(120)
+    machine.disconnected(121)
+    machine.connected(True, 300)
+    machine.canary_sent(3, 302)
+    in_the_middle = Blind(150, 200, 303, scope=Scope(device="d1"), cause=coverage.SEQUENCE_GAP)
+    assert machine.skipped("d1", 150, 200, 303) == [Record(in_the_middle)]
+    assert told(machine.canary_returned(3, 305)) == [Shut(305)]
+    to_the_end = Blind(120, 302, 330, scope=Scope(device="d2"), cause=coverage.SEQUENCE_GAP)
+    assert machine.skipped("d2", 90, 329, 330) == [Record(to_the_end)]
+    # Neither what was skipped while we listened, before or after, nor what is noticed much later.
+    assert machine.skipped("d2", 303, 340, 340) == []
+    assert machine.skipped("d2", 90, 119, 340) == []
+    assert machine.skipped("d3", 90, 900, 305 + coverage.SKIPPED_AFTER_US + 1) == []
+
+
+def test_of_a_gap_that_is_kept_no_device_needs_a_record_of_its_own() -> None:
+    machine = listening_since(120)
+    machine.disconnected(121)
+    machine.connected(False, 300)
+    assert machine.skipped("d1", 100, 301, 301) == []
+    machine.canary_sent(3, 302)
+    machine.canary_returned(3, 303)
+    assert machine.skipped("d1", 100, 310, 310) == []
+    assert machine.skipped("d1", 310, 320, 320) == []
+
+
 def test_a_session_that_was_lost_keeps_the_gap_to_the_canary() -> None:
     machine = listening_since(120)
     machine.disconnected(121)

@@ -15,7 +15,7 @@ from collector import recovery
 from pulse.access import maintenance as recording
 from pulse.access.roles import command_line
 from pulse.clock import HOUR_US
-from pulse.ledger.model import FOREVER, Evidence, Maintenance, Scope
+from pulse.ledger.model import FOREVER, Blind, Evidence, Maintenance, Scope
 from pulse.messages import Message
 from pulse.registry.plans import Plan, Reach
 from pulse.settings import Broker
@@ -220,6 +220,45 @@ def test_a_queue_that_dropped_messages_keeps_the_gap(tmp_path: Path) -> None:
                 devices.beat("cam-1", timed(station, seq))
             with station.collecting():
                 eventually(lambda: kept_causes(station) == [causes.MESSAGES_DROPPED], "the kept gap", 30)
+
+
+def test_numbers_missing_from_a_backlog_keep_the_gap_for_their_device(tmp_path: Path) -> None:
+    """The queue overflows, and the broker tells no count of that: only the device's numbers show it."""
+    with mosquitto(tmp_path / "small", "max_queued_messages 10\nsys_interval 0") as small:
+        station = Station(tmp_path / "data", small.url)
+        station.register("cam-1", "cam-2")
+        with field(small.url) as devices:
+            with station.collecting():
+                eventually(station.listening, "listening")
+                for seq in range(8):
+                    devices.beat("cam-1", timed(station, seq))
+                    devices.beat("cam-2", timed(station, seq))
+                eventually(lambda: station.has_taken("cam-2", 7), "what was said before")
+            devices.beat("cam-2", timed(station, 8))
+            for seq in range(8, 70):
+                devices.beat("cam-1", timed(station, seq))
+            with station.collecting():
+                eventually(station.listening, "listening")
+                devices.beat("cam-2", timed(station, 9))
+                devices.beat("cam-1", timed(station, 70))
+                eventually(lambda: len(kept_blinds(station)) == 1, "the device's gap", 20)
+                eventually(lambda: station.has_taken("cam-1", 70), "the last message")
+        (kept,) = kept_blinds(station)
+        assert (kept.scope, kept.cause) == (Scope(device="cam-1"), causes.SEQUENCE_GAP)
+        last = stored(station, "cam-1")[-2]
+        assert last.seq is not None
+        assert last.seq < 69
+        assert last.queued
+        assert kept.start == last.measured_us
+        assert kept.start < kept.end <= kept.recorded
+        gap = station.blinds()[0]
+        assert gap.scope == Scope()
+        assert gap.revoked < FOREVER
+
+
+def kept_blinds(station: Station) -> list[Blind]:
+    """Those of one device."""
+    return [blind for blind in station.blinds() if blind.revoked == FOREVER and blind.scope != Scope()]
 
 
 def test_a_beat_after_a_change_of_policy_is_judged_by_it_although_nobody_had_noticed(
