@@ -57,8 +57,8 @@ def stop_on_signals() -> threading.Event:
     """An event that SIGINT and SIGTERM set; a second SIGINT ends the process at once."""
     stop = threading.Event()
 
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+    def asked(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
 
