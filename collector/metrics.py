@@ -32,6 +32,9 @@ SEQUENCE_JUMPS = Counter(
     "Times that a device which counts its messages skipped some, in a gap or while we listened.",
     ["when"],
 )
+for _when in ("gap", "listening"):
+    # A counter that is absent until something is lost could not be told from one that nobody has.
+    SEQUENCE_JUMPS.labels(_when)
 UNREGISTERED = Counter("pulse_messages_unregistered", "Accepted ones of devices that nobody registered.")
 STORED = Counter("pulse_messages_stored", "Messages that are new in the telemetry store.")
 KNOWN = Counter("pulse_messages_known_to_store", "Messages that the telemetry store had already.")
