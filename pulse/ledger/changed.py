@@ -13,18 +13,21 @@ class Changed(NamedTuple):
     """Devices by position, and since when their terms differ.
 
     `timeout_alone`: nothing but the timeout does, and none since then, of before or now, is below `shortest`.
+    `trusted_now`: a clock that was not trusted is, so that a message may prove something that proved nothing.
     """
 
     position: Ints
     since: Ints
     timeout_alone: Flags
     shortest: Ints
+    trusted_now: Flags
 
 
 class _Difference(NamedTuple):
     since: int
     timeout_alone: bool
     shortest: int
+    trusted_now: bool
 
 
 def changed_terms(before: TermsColumns, there: Ints, after: TermsColumns, now: int) -> Changed:
@@ -41,7 +44,7 @@ def changed_terms(before: TermsColumns, there: Ints, after: TermsColumns, now: i
     ]
     differs = np.array([one is not None for one in found], dtype=bool)
     rows = differs[which] if len(pairs) else np.zeros(0, dtype=bool)
-    told = [one or _Difference(0, False, 0) for one in found]
+    told = [one or _Difference(0, False, 0, False) for one in found]
 
     def column(values: list[int]) -> Ints:
         return np.array(values, dtype=np.int64)[which][rows] if len(pairs) else np.empty(0, dtype=np.int64)
@@ -51,6 +54,7 @@ def changed_terms(before: TermsColumns, there: Ints, after: TermsColumns, now: i
         column([one.since for one in told]),
         column([one.timeout_alone for one in told]).astype(bool),
         column([one.shortest for one in told]),
+        column([one.trusted_now for one in told]).astype(bool),
     )
 
 
@@ -67,4 +71,5 @@ def _difference(before: tuple[Terms, ...], after: tuple[Terms, ...], now: int) -
         edges[first],
         all(old[2:] == new[2:] for old, new in since),
         min(terms.timeout for pair in since for terms in pair),
+        any(old.clock_untrusted and not new.clock_untrusted for old, new in since),
     )

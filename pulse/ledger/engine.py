@@ -279,7 +279,8 @@ class Engine:
         the deadline is all that moves; else the evidence has to be gone through.
         """
         columns, terms = self._tails.columns, self._fleet.terms
-        heard = columns["observed"][changed.position] >= changed.since
+        # A queued beat of a distrusted clock proved nothing, and left no trace of having been heard.
+        heard = (columns["observed"][changed.position] >= changed.since) | changed.trusted_now
         position, since = changed.position[heard], changed.since[heard]
         simple = (
             changed.timeout_alone[heard]

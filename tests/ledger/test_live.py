@@ -4,6 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse.ledger.answer import Stretch
+from pulse.ledger.model import EVER, Device, Evidence, Terms
+from pulse.ledger.replay import Books
+from pulse.messages import Channel, Message
 from tests.ledger.live import Live, replayed_states, state_at, stored_states
 from tests.ledger.strategies import HORIZON, World, worlds
 
@@ -78,3 +81,14 @@ def test_transitions_tell_the_states_of_the_replay(world: World) -> None:
             if own and not any(w.start <= own[-1].at < w.end for w in entered_afterwards):
                 assert state_at(world, device, own[-1].at, live.now) is own[-1].after, (live.now, own)
             assert state[device.id] is state_at(world, device, live.now, live.now)
+
+
+def test_a_queued_beat_counts_once_it_is_noticed_that_its_clock_was_trusted_by_then() -> None:
+    """Trusted from 7 on, measured at 8, received at 12, and the change noticed at 20 only."""
+    terms = (Terms(EVER, 5, 0, True), Terms(7, 3))
+    device = Device("d0", "a", "camera", terms, EVER)
+    beat = Message("d0", "a", "camera", Evidence.BEAT, Channel.HEARTBEAT, 12, 8, False, True, 0, order=0)
+    live = Live(World(Books([device], 0, backlog_lateness=60), [beat]))
+    live.step(6)
+    live.step(20)
+    assert [run[:2] for run in live.kept.known("d0", 20)] == [(8, 11)]
