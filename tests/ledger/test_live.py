@@ -87,8 +87,15 @@ def test_a_queued_beat_counts_once_it_is_noticed_that_its_clock_was_trusted_by_t
     """Trusted from 7 on, measured at 8, received at 12, and the change noticed at 20 only."""
     terms = (Terms(EVER, 5, 0, True), Terms(7, 3))
     device = Device("d0", "a", "camera", terms, EVER)
-    beat = Message("d0", "a", "camera", Evidence.BEAT, Channel.HEARTBEAT, 12, 8, False, True, 0, order=0)
-    live = Live(World(Books([device], 0, backlog_lateness=60), [beat]))
+
+    def beat(observed: int, measured: int | None, order: int) -> Message:
+        queued = measured is not None
+        return Message(
+            "d0", "a", "camera", Evidence.BEAT, Channel.HEARTBEAT,
+            observed, measured, False, queued, order, order=order,
+        )  # fmt: skip
+
+    live = Live(World(Books([device], 0, backlog_lateness=60), [beat(1, None, 0), beat(12, 8, 1)]))
     live.step(6)
     live.step(20)
-    assert [run[:2] for run in live.kept.known("d0", 20)] == [(8, 11)]
+    assert [run[:2] for run in live.kept.known("d0", 20)] == [(1, 6), (8, 11)]
