@@ -96,6 +96,6 @@ def test_a_queued_beat_counts_once_it_is_noticed_that_its_clock_was_trusted_by_t
         )  # fmt: skip
 
     live = Live(World(Books([device], 0, backlog_lateness=60), [beat(1, None, 0), beat(12, 8, 1)]))
-    live.step(6)
+    live.step(4)
     live.step(20)
     assert [run[:2] for run in live.kept.known("d0", 20)] == [(1, 6), (8, 11)]
