@@ -64,6 +64,7 @@ def killed(station: Station, times: int) -> None:
     assert [b.cause for b in wide if b.revoked == FOREVER and b.end < FOREVER] == []
 
 
+@pytest.mark.slow
 def test_fault_06_a_collector_killed_three_times_loses_and_doubles_nothing(station: Station) -> None:
     killed(station, 3)
 
