@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pulse.clock import DAY_US, Clock, SystemClock, parse_time
-from pulse.commands.operating import database
-from pulse.errors import BadInput
+from pulse.commands.operating import check_known, database
 from pulse.indicators.books import Library
 from pulse.indicators.explain import UNEXPLAINED, Explaining
 from pulse.indicators.explain import Asked as Period
@@ -40,11 +39,7 @@ def shown(settings: Settings, asked: Asked, *, as_json: bool, clock: Clock | Non
     with database(settings) as db:
         with db.read() as connection:
             communities = [own.id for own in registry.communities(connection)]
-        if asked.community is not None and asked.community not in communities:
-            raise BadInput(
-                f"没有 {asked.community}；有 / there is none; there are: {', '.join(communities) or '-'}",
-                where="--community",
-            )
+        check_known("--community", asked.community, communities)
         library = Library(db, clock, settings.default_timeout_s)
         explaining = Explaining(db, library, clock)
         found = explaining.explain(_period(asked, library))

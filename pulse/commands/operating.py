@@ -4,9 +4,10 @@ import contextlib
 import getpass
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pulse.access.roles import Actor, command_line
+from pulse.errors import BadInput
 from pulse.settings import Settings
 from pulse.stores.relational.database import Database
 
@@ -19,6 +20,15 @@ def operator() -> Actor:
         # A container's user may have no name.
         user = str(os.getuid())
     return command_line(user, socket.gethostname())
+
+
+def check_known(option: str, value: str | None, known: Iterable[str]) -> None:
+    """Raise `BadInput` naming the option for a value that is not among the known ones; None asks for none."""
+    names = list(known)
+    if value is not None and value not in names:
+        raise BadInput(
+            f"没有 {value}；有 / there is none; there are: {', '.join(names) or '-'}", where=option
+        )
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pulse.clock import Clock, SystemClock, parse_time
-from pulse.commands.operating import database
+from pulse.commands.operating import check_known, database
 from pulse.errors import BadInput
 from pulse.indicators.online_rate import OnlineRate
 from pulse.settings import Settings
@@ -41,11 +41,7 @@ def shown(settings: Settings, asked: Asked, *, as_json: bool, clock: Clock | Non
             names = {own.id: own.name_zh for own in registry.communities(connection)}
             names |= {kind.id: kind.name_zh for kind in registry.kinds(connection)}
             communities = [own.id for own in registry.communities(connection)]
-        if asked.community is not None and asked.community not in communities:
-            raise BadInput(
-                f"没有 {asked.community}；有 / there is none; there are: {', '.join(communities) or '-'}",
-                where="--community",
-            )
+        check_known("--community", asked.community, communities)
         answer = _answer(OnlineRate(db, clock, settings.default_timeout_s), asked)
     if as_json:
         yield json.dumps(answer, ensure_ascii=False, indent=2)

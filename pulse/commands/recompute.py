@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import typer
 
 from pulse.clock import DAY_US, HOUR_US, SECOND_US, Clock, SystemClock, parse_time, to_iso
-from pulse.commands.operating import database
+from pulse.commands.operating import check_known, database
 from pulse.errors import BadInput
 from pulse.indicators.books import Library
 from pulse.indicators.present import described
@@ -68,11 +68,7 @@ def _check(db: Database, asked: Asked) -> None:
     with db.read() as connection:
         communities = [own.id for own in registry.communities(connection)]
         unknown = asked.device is not None and registry.device(connection, asked.device) is None
-    if asked.community is not None and asked.community not in communities:
-        raise BadInput(
-            f"没有 {asked.community}；有 / there is none; there are: {', '.join(communities) or '-'}",
-            where="--community",
-        )
+    check_known("--community", asked.community, communities)
     if unknown:
         raise BadInput(f"没有登记设备 {asked.device} / no device of that id is registered", where="--device")
 

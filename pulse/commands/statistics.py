@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pulse.clock import Clock, SystemClock, parse_time
-from pulse.commands.operating import database
-from pulse.errors import BadInput
+from pulse.commands.operating import check_known, database
 from pulse.indicators.books import Library
 from pulse.indicators.reliability import described_device, parse_threshold
 from pulse.indicators.statistics import Chosen, Own, Period, Statistics, flap_terms, worst
@@ -60,8 +59,8 @@ def look(settings: Settings, db: Database, clock: Clock, asked: Asked) -> Found:
     with db.read() as connection:
         communities = {own.id: own.name_zh for own in registry.communities(connection)}
         kinds = {kind.id: kind.name_zh for kind in registry.kinds(connection)}
-    _check("--community", asked.community, communities)
-    _check("--kind", asked.kind, kinds)
+    check_known("--community", asked.community, communities)
+    check_known("--kind", asked.kind, kinds)
     library = Library(db, clock, settings.default_timeout_s)
     statistics = Statistics(library, clock, flap_terms(settings))
     period: Period = statistics.period(
@@ -73,13 +72,6 @@ def look(settings: Settings, db: Database, clock: Clock, asked: Asked) -> Found:
     chosen = Chosen(community=asked.community, kind=asked.kind)
     devices = worst(statistics.devices(period, chosen))[: asked.worst] if asked.worst else []
     return Found(statistics.answer(period, chosen, threshold), devices, communities | kinds)
-
-
-def _check(option: str, value: str | None, known: Mapping[str, str]) -> None:
-    if value is not None and value not in known:
-        raise BadInput(
-            f"没有 {value}；有 / there is none; there are: {', '.join(known) or '-'}", where=option
-        )
 
 
 _HEADS = (

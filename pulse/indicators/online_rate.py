@@ -55,6 +55,12 @@ class Whole(NamedTuple):
     by_community: dict[str, Figures]
     by_kind: dict[str, Figures]
 
+    def add(self, community: str, kind: str, own: Figures) -> None:
+        """Count devices of one community and kind in."""
+        self.all.add(own)
+        self.by_community.setdefault(community, Figures()).add(own)
+        self.by_kind.setdefault(kind, Figures()).add(own)
+
 
 class OnlineRate:
     """Answers about the online rate from what the database knows; safe to use from many threads."""
@@ -235,11 +241,8 @@ class OnlineRate:
 def _summed(totals: Totals, within: Within) -> Whole:
     whole = Whole(Figures(), {}, {})
     for (community, kind), own in zip(totals.fleet.places, totals.by_place(), strict=True):
-        if not covers(within, community):
-            continue
-        whole.all.add(own)
-        whole.by_community.setdefault(community, Figures()).add(own)
-        whole.by_kind.setdefault(kind, Figures()).add(own)
+        if covers(within, community):
+            whole.add(community, kind, own)
     return whole
 
 
@@ -247,12 +250,9 @@ def counted(opened: Opened, query: Query, within: Within = None) -> Whole:
     """The figures of one query from books that are open; only devices of the communities `within`."""
     whole = Whole(Figures(), {}, {})
     for device in opened.books.devices:
-        if not covers(within, device.community):
-            continue
-        own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
-        whole.all.add(own)
-        whole.by_community.setdefault(device.community, Figures()).add(own)
-        whole.by_kind.setdefault(device.kind, Figures()).add(own)
+        if covers(within, device.community):
+            own = device_figures(device, opened.runs.get(device.id, ()), opened.known, query)
+            whole.add(device.community, device.kind, own)
     return whole
 
 

@@ -29,6 +29,11 @@ def ratio(numerator: int, denominator: int) -> float | None:
     return numerator / denominator if denominator else None
 
 
+def in_units(amount: int, unit: int) -> int | float:
+    """An exact amount in units: whole where it is, else the nearest double."""
+    return amount // unit if amount % unit == 0 else amount / unit
+
+
 def described(figures: Figures, unit: int = 1) -> dict[str, Any]:
     """The members of an online-rate answer.
 
@@ -36,24 +41,21 @@ def described(figures: Figures, unit: int = 1) -> dict[str, Any]:
     `states` and the adjusted pair are in it; shares are of 1, percentages have one decimal.
     """
 
-    def number(amount: int) -> int | float:
-        return amount // unit if amount % unit == 0 else amount / unit
-
     running, total = figures.online_raw, figures.in_service
     upper = running + figures.unknown_raw
     judged = figures.judged
     return {
-        "running": number(running),
-        "total": number(total),
+        "running": in_units(running, unit),
+        "total": in_units(total, unit),
         "value": ratio(running, total),
         "percent": percent(running, total),
         "percent_upper": percent(upper, total),
         "determined": figures.unknown_raw == 0,
         "bounds": [ratio(running, total), ratio(upper, total)] if total else None,
-        "states": {state.slug: number(figures.of(state)) for state in State},
+        "states": {state.slug: in_units(figures.of(state), unit) for state in State},
         "adjusted": {
-            "numerator": number(figures.of(State.ONLINE)),
-            "denominator": number(judged),
+            "numerator": in_units(figures.of(State.ONLINE), unit),
+            "denominator": in_units(judged, unit),
             "value": ratio(figures.of(State.ONLINE), judged),
             "percent": percent(figures.of(State.ONLINE), judged),
             "basis": ratio(judged, judged + figures.of(State.UNKNOWN)),
@@ -105,17 +107,14 @@ def of_compact(part: Mapping[str, Any]) -> Figures:
 def change(figures: Figures, unit: int) -> dict[str, Any]:
     """A difference of figures: as `described`, without shares; amounts may be negative."""
 
-    def number(amount: int) -> int | float:
-        return amount // unit if amount % unit == 0 else amount / unit
-
     return {
-        "running": number(figures.online_raw),
-        "total": number(figures.in_service),
-        "unknown": number(figures.unknown_raw),
-        "states": {state.slug: number(figures.of(state)) for state in State},
+        "running": in_units(figures.online_raw, unit),
+        "total": in_units(figures.in_service, unit),
+        "unknown": in_units(figures.unknown_raw, unit),
+        "states": {state.slug: in_units(figures.of(state), unit) for state in State},
         "adjusted": {
-            "numerator": number(figures.of(State.ONLINE)),
-            "denominator": number(figures.judged),
+            "numerator": in_units(figures.of(State.ONLINE), unit),
+            "denominator": in_units(figures.judged, unit),
         },
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pulse.clock import SECOND_US
 from pulse.indicators.books import Worked
-from pulse.indicators.present import percent
+from pulse.indicators.present import in_units, percent
 from pulse.indicators.within import Within, covers
 from pulse.ledger.fleet import Fleet
 from pulse.ledger.replay import Query
@@ -65,7 +65,7 @@ def described(found: Safeguards, part: tuple[str, str], running: int, unit: int)
     return {
         "planned": found.planned.get(part),
         "late": {
-            "running": late // unit if late % unit == 0 else late / unit,
+            "running": in_units(late, unit),
             "percent": percent(late, running),
         },
     }

@@ -29,7 +29,7 @@ class Listening:
         self._deaf_until: list[int] = []
         for _, end in self._blinds:
             self._deaf_until.append(max(end, self._deaf_until[-1]) if self._deaf_until else end)
-        self._unknown = _merged(_silence_unproved(self._blinds, terms))
+        self._unknown = merged(_silence_unproved(self._blinds, terms))
         self._unknown_starts = [start for start, _ in self._unknown]
 
     def deaf_until(self, at: int) -> int | None:
@@ -75,14 +75,15 @@ def _silence_unproved(blinds: Sequence[tuple[int, int]], terms: Sequence[Terms])
                 yield low, high
 
 
-def _merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
+def merged(intervals: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Half-open intervals joined where they meet, in order; every instant of them is in exactly one."""
+    joined: list[tuple[int, int]] = []
     for start, end in sorted(intervals):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
         else:
-            merged.append((start, end))
-    return merged
+            joined.append((start, end))
+    return joined
 
 
 def presence_of(runs: Sequence[Run], listening: Listening, start: int, end: int) -> Iterator[Stretch]:
@@ -144,7 +145,7 @@ def timeline(
     stretches: list[Stretch] = []
     if start < low:
         stretches.append(Stretch(start, low, State.NOT_COMMISSIONED))
-    windows = _merged((m.start, m.end) for m in maintenance)
+    windows = merged((m.start, m.end) for m in maintenance)
     for stretch in presence_of(runs, listening, low, high) if low < high else ():
         stretches.extend(_with_windows(stretch, windows))
     if high < end:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import NamedTuple
 
-from pulse.ledger.answer import in_service, presence_of, timeline
+from pulse.ledger.answer import in_service, merged, presence_of, timeline
 from pulse.ledger.model import Device, Evidence, Run, State
 from pulse.ledger.rates import Figures, at_instant, instant_figures
 from pulse.ledger.replay import Books, Known
@@ -200,7 +200,8 @@ def _affected(
     """The moments of which something became known later, each with the devices concerned."""
     begins: dict[int, list[tuple[int, int]]] = {}
     for place, device in enumerate(books.devices):
-        for first, last in _merged(_spans(device, runs.get(device.id, ()), books, moments, known_at)):
+        spans = _spans(device, runs.get(device.id, ()), books, moments, known_at)
+        for first, last in merged(span for span in spans if span[0] < span[1]):
             begins.setdefault(first, []).append((last, place))
     active: dict[int, int] = {}
     for position in range(len(moments.said)):
@@ -236,13 +237,3 @@ def _spans(
     yield moments.unaware(moments.said[0].at, None, device.commissioned_recorded, known_at)
     if device.retired is not None:
         yield moments.unaware(moments.said[0].at, None, device.retired_recorded, known_at)
-
-
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(span for span in spans if span[0] < span[1]):
-        if merged and first <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
-        else:
-            merged.append((first, last))
-    return merged
