@@ -22,14 +22,14 @@ class BooksReader:
         """Whether something was asked for that nobody has taken yet."""
         return self._thread is not None
 
-    def start(self) -> None:
-        """Begin to read; what was read before and not taken is forgotten."""
+    def start(self, now_us: int) -> None:
+        """Begin to read at `now_us`; what was read before and not taken is forgotten."""
         found: list[Books | BaseException] = []
 
         def work() -> None:
             try:
                 with self._db.read() as connection:
-                    found.append(recovery.read_books(connection, self._settings))
+                    found.append(recovery.read_books(connection, self._settings, now_us))
             except BaseException as error:
                 found.append(error)
 

@@ -21,7 +21,7 @@ from collector.intake import Intake, Told
 from collector.lease import Lease, LeaseLost
 from collector.publisher import REPEAT_S, Publisher
 from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
-from collector.recovery import Books
+from collector.recovery import Books, Judged
 from collector.redeliveries import REMEMBERED
 from collector.spool import Batch, Spool
 from collector.steady import SteadyClock
@@ -106,6 +106,8 @@ class Keeper:
         self._own_spool = True
         self._noted = False
         """Whether the database says that its ledger is written from this spool."""
+        self._judged: Judged | None = None
+        """By what its ledger was judged, as the database has it."""
         self._strangers = 0
         """Messages of strangers that are applied and not yet written."""
         self._reader = BooksReader(db, settings)
@@ -133,19 +135,20 @@ class Keeper:
     def _recover(self) -> None:
         self._reader.forget()
         with self._db.read() as connection:
-            self._books = recovery.read_books(connection, self._settings)
+            self._books = recovery.read_books(connection, self._settings, self._host_us())
             self._intake.registry = self._books.fleet
             # A snapshot beside which another collector has gone on writing is of the past.
             self._own_spool = recovery.is_own(connection, self._spool)
             snapshot = self._spool.load_snapshot() if self._own_spool else None
             found = recovery.restored(snapshot, self._books, self._archive, self._settings)
             if found is None:
-                self._engine, self._through_us = recovery.rebuilt(
-                    connection, self._store, self._books, self._archive, self._settings
-                )
-                self._applied = 0
-            else:
-                self._engine, self._through_us, self._applied = found
+                found = recovery.rebuilt(connection, self._store, self._books, self._archive, self._settings)
+            self._engine, self._through_us, self._applied, judged = found
+            if judged is not None:
+                then = recovery.judged_by(connection, judged, self._books, self._settings)
+                if then is not None:
+                    self._engine.was_judged_by(then, self._written_until_us())
+            self._judged = recovery.read_judged(connection)
             self._incidents = Incidents(connection, self._engine, self._books.fleet, self._through_us)
         self._postponed = columns_of(())
         self._strangers = 0
@@ -155,9 +158,21 @@ class Keeper:
         log.info(
             "ledger_restored",
             devices=len(self._books.fleet),
-            from_snapshot=found is not None,
+            from_snapshot=found.seq > 0,
+            judged_anew=self._engine.waiting,
             through=to_iso(self._through_us),
         )
+
+    def _written_until_us(self) -> int:
+        """Nothing later was judged and written by an earlier process."""
+        if not self._own_spool:
+            return self._host_us()
+        newest = self._spool.read_after(self._spool.last_seq() - 1, limit=1)
+        return max([self._books.through_us or 0, *(batch.written_us for batch in newest)])
+
+    def _host_us(self) -> int:
+        """The host's time, by which people's entries are recorded."""
+        return self._clock.now_us() + min(0, self._clock.drift_us())
 
     def _begin_archive(self) -> None:
         """Fill the window with what is applied and still in the spool."""
@@ -378,6 +393,7 @@ class Keeper:
         figures = self._changed_figures(now_s) if told is not None else None
         if not any(step) and figures is None and now_s < self._due["watermark"]:
             return
+        judged = None if self._engine.waiting else self._judging()
         mark = None
         if told is not None:
             mark = Watermark(told.through_us, told.listening, self._clock.now_us(), self._session)
@@ -386,6 +402,8 @@ class Keeper:
             if not self._noted:
                 recovery.write_own(connection, self._spool)
             recovery.write_through(connection, seq)
+            if judged not in (None, self._judged):
+                recovery.write_judged(connection, judged)
             # In the order in which people's decisions lock: an incident's row, then the order of events.
             self._incidents.write(connection, at_us)
             write(connection, step, self._books, figures, mark, at_us)
@@ -398,6 +416,7 @@ class Keeper:
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
         self._noted = True
+        self._judged = judged or self._judged
         if tells_waiting:
             self._told_waiting = waiting
         if tells:
@@ -407,6 +426,10 @@ class Keeper:
             self._told = figures
             self._due["indicator"] = now_s + INDICATOR_S
             self._publish_indicator(figures, at_us)
+
+    def _judging(self) -> Judged:
+        """By what the engine judges."""
+        return Judged(self._books.version, self._books.read_us)
 
     def _changed_figures(self, now_s: float) -> AllFigures | None:
         """The figures if they are others than were told last; compared every half second at most.
@@ -463,10 +486,12 @@ class Keeper:
 
     def _save_snapshot(self) -> int:
         """Keep what was worked out, and let go of what it covers; gives the bytes written."""
-        if len(self._postponed) or self._engine.waiting_since is not None:
+        if len(self._postponed) or self._engine.waiting:
             return 0
         try:
-            size = self._spool.save_snapshot(recovery.saved(self._engine, self._through_us), self._applied)
+            size = self._spool.save_snapshot(
+                recovery.saved(self._engine, self._through_us, self._judging()), self._applied
+            )
             self._trim()
         except StoreUnavailable as error:
             log.warning("snapshot_not_saved", error=str(error))
@@ -491,7 +516,7 @@ class Keeper:
         self._due["registry"] = now_s + REGISTRY_S
         with self._db.read() as connection:
             if registry.version(connection) != self._books.version:
-                self._reader.start()
+                self._reader.start(self._host_us())
         return None
 
     def _said_of_coverage(self) -> tuple[int, list[Blind]] | None:
@@ -511,7 +536,10 @@ class Keeper:
         """Take a changed registry; what new devices said lately counts from now on."""
         known = self._books.fleet
         self._books = self._books._replace(
-            version=fresh.version, fleet=fresh.fleet, maintenance=fresh.maintenance
+            version=fresh.version,
+            read_us=fresh.read_us,
+            fleet=fresh.fleet,
+            maintenance=fresh.maintenance,
         )
         self._intake.registry = fresh.fleet
         outcome = self._engine.set_registry(fresh.fleet, fresh.maintenance, now_us)

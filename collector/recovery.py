@@ -35,6 +35,8 @@ class Books(NamedTuple):
     """What the database says, apart from evidence."""
 
     version: int
+    read_us: int
+    """When the registry was read."""
     heard: int
     """The version of what people say of coverage."""
     fleet: Fleet
@@ -52,16 +54,28 @@ class Proof(msgspec.Struct):
     dropped: int | None
 
 
-_THROUGH = struct.Struct("<q")
+class Judged(msgspec.Struct, frozen=True):
+    """By which registry evidence was judged: its version, and when that was read."""
+
+    version: int
+    read_us: int
 
 
-def read_books(connection: Connection, settings: Settings) -> Books:
+JUDGED_KEY = "ledger_judged"
+LONGEST_DECLARATION_US = 10 * MINUTE_US
+"""The longest from when a policy is said to be recorded until a reader can see it (a large import)."""
+
+_HEAD = struct.Struct("<qqq")
+
+
+def read_books(connection: Connection, settings: Settings, now_us: int) -> Books:
     """Everything the engine is told of the world."""
     mark = coverage.watermark(connection)
     with without_cycle_search():
         fleet = registry.ledger_fleet(connection, default_timeout_s=settings.default_timeout_s)
     return Books(
         registry.version(connection),
+        now_us,
         meta.count(connection, meta.COVERAGE),
         fleet,
         maintenance.entries(connection),
@@ -112,32 +126,69 @@ def write_through(connection: Connection, seq: int) -> None:
     meta.put(connection, THROUGH_KEY, str(seq))
 
 
-def saved(engine: Engine, through_us: int) -> Iterator[memoryview]:
+def read_judged(connection: Connection) -> Judged | None:
+    """What `write_judged` wrote last."""
+    text = meta.get(connection, JUDGED_KEY)
+    return None if text is None else msgspec.json.decode(text, type=Judged)
+
+
+def write_judged(connection: Connection, judged: Judged) -> None:
+    """Note by which registry all that is written was judged."""
+    meta.put(connection, JUDGED_KEY, msgspec.json.encode(judged).decode())
+
+
+def judged_by(connection: Connection, judged: Judged, books: Books, settings: Settings) -> Fleet | None:
+    """The devices with the terms that evidence was judged by; None if these are those of now.
+
+    Where the registry has changed since, what was declared shortly before it was read counts as not seen
+    then: that much evidence is judged once more at worst.
+    """
+    if judged.version == books.version:
+        return None
+    known_us = judged.read_us - LONGEST_DECLARATION_US
+    with without_cycle_search():
+        return registry.ledger_fleet(
+            connection, default_timeout_s=settings.default_timeout_s, known_us=known_us
+        )
+
+
+def saved(engine: Engine, through_us: int, judged: Judged) -> Iterator[memoryview]:
     """A snapshot for the spool, in pieces, good until the engine is used again."""
-    yield memoryview(_THROUGH.pack(through_us))
+    yield memoryview(_HEAD.pack(through_us, judged.version, judged.read_us))
     yield from engine.snapshot()
+
+
+class Restored(NamedTuple):
+    """The engine of a snapshot or of what is stored, and the time that it was swept to."""
+
+    engine: Engine
+    through_us: int
+    seq: int
+    """The last batch in it; 0 where there was no snapshot."""
+    judged: Judged | None
+    """By what its evidence was judged, None if nobody noted that."""
 
 
 def restored(
     snapshot: Snapshot | None, books: Books, archive: Archive, settings: Settings
-) -> tuple[Engine, int, int] | None:
-    """The engine of a snapshot, the time that it was swept to and the last batch in it; None without one."""
+) -> Restored | None:
+    """The engine of a snapshot; None without one."""
     if snapshot is None:
         return None
     try:
-        (through_us,) = _THROUGH.unpack_from(snapshot.body)
+        through_us, version, read_us = _HEAD.unpack_from(snapshot.body)
         engine = new_engine(books, archive, settings, through_us)
-        engine.restore(snapshot.body[_THROUGH.size :], through_us)
+        engine.restore(snapshot.body[_HEAD.size :], through_us)
     except (struct.error, BadInput) as error:
         log.error("snapshot_unusable", error=str(error), consequence="rebuilding from what is stored")
         return None
-    return engine, through_us, snapshot.seq
+    return Restored(engine, through_us, snapshot.seq, Judged(version, read_us))
 
 
 def rebuilt(
     connection: Connection, store: TelemetryStore, books: Books, archive: Archive, settings: Settings
-) -> tuple[Engine, int]:
-    """The engine from the last run of every device and the raw messages since, and the time it stands at.
+) -> Restored:
+    """The engine from the last run of every device and the raw messages since.
 
     Raises `StoreUnavailable` if the telemetry store does not answer.
     """
@@ -145,8 +196,9 @@ def rebuilt(
     engine = new_engine(books, archive, settings, through_us)
     runs = intervals.last_runs(connection, through_us, FOREVER)
     longest_us = max((terms.timeout for own in books.fleet.terms.lists for terms in own), default=0)
+    judged = read_judged(connection)
     if not runs:
-        return engine, through_us
+        return Restored(engine, through_us, 0, judged)
     recent: dict[str, list[Message]] = {}
     store.open()
     for message in store.read_messages(through_us - longest_us - MINUTE_US, FOREVER // 4):
@@ -158,7 +210,7 @@ def rebuilt(
             evidence = _evidence(device, recent.get(device.id, ()), backlog_us)
             tail = _tail(device, run, evidence)
             engine.adopt(device.id, tail, through_us, is_open=run.end == FOREVER)
-    return engine, through_us
+    return Restored(engine, through_us, 0, judged)
 
 
 def new_engine(books: Books, archive: Archive, settings: Settings, now_us: int) -> Engine:

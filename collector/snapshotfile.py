@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pulse.errors import StoreUnavailable
 
-FORMAT = 1
+FORMAT = 2
 _MAGIC = b"pulse snapshot"
 _HEAD = struct.Struct("<16sQQqq")
 _CHECKSUM = struct.Struct("<I")

@@ -22,6 +22,16 @@ class Changed(NamedTuple):
     shortest: Ints
     trusted_now: Flags
 
+    def where(self, chosen: Flags) -> "Changed":
+        """Some of them."""
+        return Changed(
+            self.position[chosen],
+            self.since[chosen],
+            self.timeout_alone[chosen],
+            self.shortest[chosen],
+            self.trusted_now[chosen],
+        )
+
 
 class _Difference(NamedTuple):
     since: int

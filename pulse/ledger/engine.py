@@ -32,6 +32,7 @@ from pulse.ledger.model import (
     EVER,
     FOREVER,
     Blind,
+    Device,
     Evidence,
     Maintenance,
     Run,
@@ -95,9 +96,26 @@ class Engine:
         there = fleet.index.located(self._fleet.index)
         changed = changed_terms(self._fleet.terms, there, fleet.terms, now)
         self._take_registry(fleet, maintenance, there, now)
-        self._retime(changed, now)
+        # A queued beat of a distrusted clock proved nothing, and left no trace of having been heard.
+        heard = self._tails.columns["observed"][changed.position] >= changed.since
+        self._retime(changed.where(heard | changed.trusted_now), now)
         self._refresh(now, outcome)
         return outcome
+
+    def was_judged_by(self, fleet: Fleet, until: int) -> None:
+        """Say by whose terms what is stored was judged, all of it until `until`, after it was restored.
+
+        Where these are not the terms of now, the devices wait for `judge_anew`; better before anything else.
+        """
+        there = fleet.index.located(self._fleet.index)
+        changed = changed_terms(fleet.terms, there, self._fleet.terms, until)
+        # What was heard after the snapshot is not in it, and may have been judged and stored.
+        self._retime(changed, until)
+
+    @property
+    def waiting(self) -> int:
+        """How many devices wait for `judge_anew`."""
+        return len(self._waiting)
 
     @property
     def waiting_since(self) -> int | None:
@@ -279,16 +297,14 @@ class Engine:
         the deadline is all that moves; else the evidence has to be gone through.
         """
         columns, terms = self._tails.columns, self._fleet.terms
-        # A queued beat of a distrusted clock proved nothing, and left no trace of having been heard.
-        heard = (columns["observed"][changed.position] >= changed.since) | changed.trusted_now
-        position, since = changed.position[heard], changed.since[heard]
+        position, since = changed.position, changed.since
         simple = (
-            changed.timeout_alone[heard]
+            changed.timeout_alone
             & (columns["open"][position] == 1)
             & np.isin(columns["evidence"][position], _ALIVE)
             & (columns["start"][position] < since)
             & (columns["end"][position] > now)
-            & (now - since <= changed.shortest[heard])
+            & (now - since < changed.shortest)
         )
         chosen = position[simple]
         last_at = columns["last_at"][chosen]
@@ -416,9 +432,10 @@ class Engine:
             if piece.at >= reach
         }
         tail = self._tails.get(position)
+        # Those that end at the cut too: what ended an offline there may have proved nothing.
         old = [
             tail.run if tail and _key(run) == _key(tail.run) and run.superseded == FOREVER else run
-            for run in self._archive.runs(device.id, cut)
+            for run in self._archive.runs(device.id, cut - 1)
         ]
         # An explicit offline proves until the next evidence, however long ago it was said.
         evidence.update(
@@ -428,9 +445,13 @@ class Engine:
         )
         history = history_of(device, evidence)
         runs = spliced(old, history.runs(), cut)
-        current = [run for run in runs if run.superseded == FOREVER]
+        current = [run for run in runs if run.superseded == FOREVER and run.end >= cut]
         last = history.last
         if not current or last is None:
+            # Nothing proves anything from the cut on.
+            outcome.rebuilt.append(Rebuilt(device.id, cut, runs))
+            self._tails.put(position, self._tail_before(device, cut))
+            self._tails.columns["open"][position] = 0
             return
         latest = max(evidence, key=lambda p: (p.observed, p.order))
         observed, order = max(
@@ -440,6 +461,17 @@ class Engine:
         self._tails.columns["open"][position] = 1
         handed = [r._replace(end=FOREVER) if r is current[-1] else r for r in runs]
         outcome.rebuilt.append(Rebuilt(device.id, cut, handed))
+
+    def _tail_before(self, device: Device, cut: int) -> Tail | None:
+        """The last run of a device that ended by `cut`, as stored: at its deadline, since nothing follows."""
+        stored = self._archive.runs(device.id, EVER)
+        ended = [run for run in stored if run.superseded == FOREVER and run.end <= cut]
+        if not ended:
+            return None
+        run = max(ended)
+        possible = (run.end - terms.timeout for terms in device.terms)
+        at = max((at for at in possible if at + device.terms_at(at).timeout == run.end), default=run.start)
+        return Tail(run, at, max(at, run.recorded), -1)
 
     def _judge(self, positions: Ints, now: int, outcome: Outcome) -> None:
         """Judge devices after their evidence changed."""

@@ -66,9 +66,15 @@ class Tails:
         )
         return Tail(run, int(c["last_at"][position]), int(c["observed"][position]), int(c["order"][position]))
 
-    def put(self, position: int, tail: Tail) -> None:
-        """Set the tail of one device."""
-        run, c = tail.run, self.columns
+    def put(self, position: int, tail: Tail | None) -> None:
+        """Set the tail of one device; None if nothing was heard of it."""
+        c = self.columns
+        if tail is None:
+            for name in ("start", "since", "end", "recorded", "last_at", "observed"):
+                c[name][position] = ABSENT
+            c["evidence"][position], c["order"][position] = NOTHING, -1
+            return
+        run = tail.run
         c["evidence"][position] = run.evidence
         c["start"][position], c["end"][position] = run.start, run.end
         c["since"][position], c["recorded"][position] = run.since, run.recorded

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from collector import recovery
-from collector.recovery import Proof
+from collector.recovery import Judged, Proof
 from collector.spool import Spool
 from pulse.batches import ABSENT, Ints, MessageColumns, Origin
 from pulse.clock import SECOND_US, SystemClock
@@ -108,7 +108,7 @@ def heard(engine: Engine, times: Ints, now: int) -> Iterator[tuple[str, Run]]:
 def settle(station: Station, times: Ints, now_us: int) -> None:
     """Write down what a collector knows that heard each device once, and stops at `now_us`."""
     with station.db.read() as connection:
-        fleet = registry.ledger_fleet(connection)
+        fleet, version = registry.ledger_fleet(connection), registry.version(connection)
     engine = engine_of(fleet, int(times.min()) - SECOND_US if len(times) else now_us)
     runs = heard(engine, times, now_us)
     with station.db.write() as connection:
@@ -123,7 +123,7 @@ def settle(station: Station, times: Ints, now_us: int) -> None:
         )
         recovery.write_proof(connection, Proof(now_us, None))
     with contextlib.closing(Spool(station.settings.data_dir / "spool.db", SystemClock())) as spool:
-        spool.save_snapshot(recovery.saved(engine, now_us), spool.last_seq())
+        spool.save_snapshot(recovery.saved(engine, now_us, Judged(version, now_us)), spool.last_seq())
 
 
 def installation(folder: Path, url: str) -> Station:

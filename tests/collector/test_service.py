@@ -11,7 +11,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from collector import coverage as causes
-from collector import recovery
+from collector import keeper, recovery
 from pulse.access import maintenance as recording
 from pulse.access.roles import command_line
 from pulse.clock import HOUR_US
@@ -279,6 +279,32 @@ def test_a_beat_after_a_change_of_policy_is_judged_by_it_although_nobody_had_not
         assert run.end == stored(station, "cam-1")[-1].observed_us + 5 * SECOND_US
         assert station.runs("cam-2")[0].end == stored(station, "cam-2")[-1].observed_us + 2 * SECOND_US
         assert_replay_agrees(station, "cam-1", "cam-2")
+
+
+@pytest.mark.parametrize("has_snapshot", [True, False])
+def test_a_change_of_policy_that_nobody_noticed_before_a_restart_judges_what_was_heard_since(
+    station: Station, monkeypatch: pytest.MonkeyPatch, has_snapshot: bool
+) -> None:
+    with field(station.url) as devices:
+        with monkeypatch.context() as patch, station.collecting():
+            patch.setattr(keeper, "REGISTRY_S", 3600.0)
+            eventually(station.listening, "listening")
+            devices.beats(["cam-1", "cam-2"])
+            eventually(lambda: station.state("cam-1") == "online", "online", 2)
+            with station.db.write() as connection:
+                policies.declare(connection, "device", "cam-1", {"timeout_us": SECOND_US}, now_us(station))
+            devices.beats(["cam-1", "cam-2"])
+            eventually(lambda: station.state("cam-2") == "offline", "offline", 10)
+            (run,) = station.runs("cam-1")
+            heard_us = stored(station, "cam-1")[-1].observed_us
+            assert run.end == heard_us + 2 * SECOND_US
+        if not has_snapshot:
+            (station.settings.data_dir / "spool.snapshot").unlink()
+        with station.collecting():
+            eventually(lambda: station.runs("cam-1")[-1].end == heard_us + SECOND_US, "judged anew", 10)
+            eventually(station.listening, "listening")
+            assert len(station.runs("cam-2")) == 1
+            assert_replay_agrees(station, "cam-1", "cam-2")
 
 
 def test_a_broker_that_was_down_keeps_the_gap_although_it_kept_the_session(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Live:
         self._applied: list[Message] = []
         self._told = self._facts(begin)
         self.engine = self._engine(begin)
-        self._saved = saved(self.engine), begin, 0
+        self._saved = saved(self.engine), begin, 0, self._told[0]
 
     def step(self, now: int) -> list[Transition]:
         """Everything that happens until `now`, noticed then; changed terms too, however late."""
@@ -128,17 +128,29 @@ class Live:
 
     def save(self) -> None:
         """Take a snapshot."""
-        self._saved = saved(self.engine), self.now, len(self._applied)
+        self._saved = saved(self.engine), self.now, len(self._applied), self._told[0]
 
-    def restart(self) -> None:
-        """Lose the engine; go on from its snapshot, what the database says and the messages applied since."""
-        snapshot, through, position = self._saved
+    def restart(self, *, store_is_behind: bool = False, judge_late: bool = False) -> None:
+        """Lose the engine; go on from its snapshot, what the database says and the messages applied since.
+
+        The telemetry store may have none of these, or be needed before anything can be judged anew.
+        """
+        snapshot, through, position, then = self._saved
         self.engine = self._engine(through)
         self.engine.restore(snapshot, through)
+        self.engine.was_judged_by(Fleet(then), self.now)
         again, self._applied = self._applied[position:], self._applied[:position]
+        if store_is_behind:
+            self.kept.log = list(self._applied)
+        if not judge_late:
+            self._judge_anew()
         for i in range(0, len(again), 2):
-            self._keep(self.engine.apply(again[i : i + 2], self.now))
-            self._applied.extend(again[i : i + 2])
+            some = again[i : i + 2]
+            self._keep(self.engine.apply(some, self.now))
+            self._applied.extend(some)
+            if store_is_behind:
+                self.kept.log.extend(some)
+        self._judge_anew()
         self._told = self._facts(self.now)
         self._advance([], self.now)
 
@@ -152,12 +164,17 @@ class Live:
         devices, maintenance, blinds = facts
         if (devices, maintenance) != self._told[:2]:
             told += self._keep(self.engine.set_registry(Fleet(devices), maintenance, now))
-            while self.engine.waiting_since is not None:
-                told += self._keep(self.engine.judge_anew(now, 1))
+            told += self._judge_anew()
         if facts != self._told:
             told += self._keep(self.engine.set_coverage(self.world.books.start, blinds, now))
         self._told = facts
         told += self._keep(self.engine.sweep(now))
+        return told
+
+    def _judge_anew(self) -> list[Transition]:
+        told: list[Transition] = []
+        while self.engine.waiting_since is not None:
+            told += self._keep(self.engine.judge_anew(self.now, 1))
         return told
 
     def _keep(self, outcome: Outcome) -> list[Transition]:

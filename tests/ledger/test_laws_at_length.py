@@ -26,12 +26,7 @@ OF_WORLDS_AND_CHANCE = [
     test_engine.test_engine_equals_replay_for_every_known_at_in_any_order_of_processing,
     test_engine.test_live_states_are_those_of_the_readable_rule,
     test_live.test_stored_rows_say_at_every_moment_what_replay_says,
-    pytest.param(
-        test_live.test_restarts_at_any_moment_change_nothing,
-        marks=pytest.mark.xfail(
-            reason="a restart before a changed policy was noticed can leave evidence judged by the old one"
-        ),
-    ),
+    test_live.test_restarts_at_any_moment_change_nothing,
     test_answers.test_duplicates_and_the_order_of_processing_do_not_matter,
 ]
 

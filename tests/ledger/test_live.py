@@ -51,7 +51,7 @@ def test_restarts_at_any_moment_change_nothing(world: World, data: st.DataObject
             case "save":
                 live.save()
             case "restart":
-                live.restart()
+                live.restart(store_is_behind=data.draw(st.booleans()), judge_late=data.draw(st.booleans()))
         agrees_with_replay(live)
     for device in world.books.devices:
         for known_at in range(END):
@@ -99,3 +99,24 @@ def test_a_queued_beat_counts_once_it_is_noticed_that_its_clock_was_trusted_by_t
     live.step(4)
     live.step(20)
     assert [run[:2] for run in live.kept.known("d0", 20)] == [(1, 6), (8, 11)]
+
+
+def test_what_a_clock_proved_that_was_not_trusted_any_more_is_taken_back_once_that_is_noticed() -> None:
+    """Trusted until 58, a queued fault measured at 59, and the change noticed with it."""
+    terms = (Terms(EVER, 4), Terms(58, 2, 0, True))
+    device = Device("d0", "a", "camera", terms, EVER)
+
+    def heard(observed: int, evidence: Evidence, order: int) -> Message:
+        return Message(
+            "d0", "a", "camera", evidence, Channel.HEARTBEAT,
+            observed, observed, False, True, order, order=order,
+        )  # fmt: skip
+
+    messages = [heard(50, Evidence.BEAT, 0), heard(59, Evidence.FAULT, 1)]
+    for first in ([], messages[:1]):
+        live = Live(World(Books([device], 0, backlog_lateness=60), [*first, messages[1]]))
+        for now in (51, 59, 60, 70):
+            live.step(now)
+            agrees_with_replay(live)
+        live.restart()
+        agrees_with_replay(live)
