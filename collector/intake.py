@@ -38,7 +38,7 @@ PROBE_EVERY_S = 1.0
 ENOUGH_UNACKNOWLEDGED = 16
 """Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
 
-INSTALMENT_US = SECOND_US
+INSTALMENT_US = 5 * SECOND_US
 """A backlog is taken in instalments of this length; what one brings counts as received at its beginning."""
 
 _DROPPED = DROPPED_TOPIC.encode()

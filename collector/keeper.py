@@ -44,6 +44,7 @@ from pulse.stores.relational.spoolstatus import SpoolStatus
 log = logs.get(__name__)
 
 STEP_MESSAGES = 20_000
+BACKLOG_STEP_S = 0.5
 WATERMARK_S = 1.0
 REGISTRY_S = 1.0
 TRIM_S = 10.0
@@ -108,6 +109,7 @@ class Keeper:
         """Whether the database says that its ledger is written from this spool."""
         self._judged: Judged | None = None
         """By what its ledger was judged, as the database has it."""
+        self._stepped_s = 0.0
         self._strangers = 0
         """Messages of strangers that are applied and not yet written."""
         self._reader = BooksReader(db, settings)
@@ -235,6 +237,9 @@ class Keeper:
                 if stop.is_set():
                     break
                 continue
+            if self._can_wait() and not stop.is_set():
+                continue
+            self._stepped_s = self._clock.monotonic_s()
             try:
                 self._step(self._waiting[0])
             except StoreUnavailable as error:
@@ -269,7 +274,7 @@ class Keeper:
     def _collect(self, wait_s: float) -> None:
         """Take what the intake told; news without actions are covered by the next."""
         try:
-            told = self._intake.told.get(timeout=0 if self._waiting else wait_s)
+            told = self._intake.told.get(timeout=wait_s if not self._waiting or self._can_wait() else 0)
             while True:
                 if self._waiting and not self._waiting[-1].actions and not told.actions:
                     self._waiting.pop()
@@ -277,6 +282,15 @@ class Keeper:
                 told = self._intake.told.get_nowait()
         except queue.Empty:
             return
+
+    def _can_wait(self) -> bool:
+        """Whether to let a backlog gather: nobody waits for its deadlines, and more at once is less work."""
+        told = self._waiting[-1]
+        return (
+            len(self._waiting) == 1
+            and not (told.listening or self._listening or told.actions)
+            and self._clock.monotonic_s() - self._stepped_s < BACKLOG_STEP_S
+        )
 
     def _step(self, told: Told) -> None:
         """Catch up with what was told, and write it down."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 import hypothesis
 import pytest
 
+from pulse import logs
 from pulse.settings import PREFIX, Settings
 
 _NEEDS = re.compile(r"needs (?P<program>\S+): (?P<how>.+)")
@@ -25,6 +26,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(PREFIX) and not name.startswith("PULSE_TEST_"):
             monkeypatch.delenv(name)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_where_this_test_looks() -> None:
+    """Commands set up logging for their own standard error; what one test left must not reach the next.
+
+    Tests that ask what was logged use `caplog`.
+    """
+    logs.configure("INFO", json=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -159,19 +159,24 @@ class Engine:
             return outcome
         proved = proved.take(np.lexsort((proved.at, proved.order, proved.observed, proved.device)))
         first = np.flatnonzero(np.append(True, proved.device[1:] != proved.device[:-1]))
-        simple = self._tails.extend(proved, first, self._fleet.terms)
+        simple, reopened = self._tails.extend(proved, first, self._fleet.terms)
         if not simple.all():
-            self._take_others(proved, first, simple, columns, outcome)
+            others = self._take_others(proved, first, simple, columns, outcome)
+            reopened = np.append(reopened, others)
         self._judge(proved.device[first], now, outcome)
+        # Those that have ended once more were handed out by that.
+        self._hand_out(reopened[self._tails.columns["open"][reopened] == 1], outcome)
         return outcome
 
     def _take_others(
         self, proved: PieceColumns, first: Ints, simple: Flags, batch: MessageColumns, outcome: Outcome
-    ) -> None:
+    ) -> Ints:
         """Take the evidence of devices for which more is to do than to prolong a run.
 
         Of a backlog the first piece begins a stretch for most devices, and the others only prolong that.
+        Gives the positions whose run had ended and was prolonged by that, so that it is open again.
         """
+        reopened = np.empty(0, dtype=np.int64)
         last = np.append(first[1:], len(proved.device))
         alike = self._tails.alike(proved, first, self._fleet.terms)
         left = []
@@ -184,10 +189,18 @@ class Engine:
         rest = proved.take(np.concatenate(left)) if left else proved.take(np.arange(0))
         if len(rest.device):
             first = np.flatnonzero(np.append(True, rest.device[1:] != rest.device[:-1]))
-            simple = self._tails.extend(rest, first, self._fleet.terms)
+            simple, reopened = self._tails.extend(rest, first, self._fleet.terms)
             last = np.append(first[1:], len(rest.device))
             for begin, until in zip(first[~simple].tolist(), last[~simple].tolist(), strict=True):
                 self._take(rest.take(np.arange(begin, until)), batch, outcome, until - begin)
+        return reopened
+
+    def _hand_out(self, positions: Ints, outcome: Outcome) -> None:
+        """Hand out open runs whose stored rows have an end."""
+        for position in positions.tolist():
+            tail = self._tails.get(position)
+            if tail is not None:
+                outcome.runs.append((self._fleet.id(position), tail.run._replace(end=FOREVER)))
 
     def sweep(self, now: int) -> Outcome:
         """Let time pass to `now`: deadlines, the end of unproved silence, edges of accounting."""

@@ -86,11 +86,12 @@ class Tails:
         for name in list(other.columns):
             self.columns[name][here] = other.columns.pop(name)[there]
 
-    def extend(self, proved: PieceColumns, first: Ints, terms: TermsColumns) -> Flags:
+    def extend(self, proved: PieceColumns, first: Ints, terms: TermsColumns) -> tuple[Flags, Ints]:
         """Prolong, in one go, the runs of all devices whose new evidence only says "still the same".
 
-        `proved` is by device in order of knowing, `first` where each device begins. Says for which
-        devices it was enough. The conditions are those of `tail.appended` for a run that continues in place.
+        `proved` is by device in order of knowing, `first` where each device begins. Says for which devices
+        it was enough, and which positions have a run that had ended and is open again. The conditions are
+        those of `tail.appended` for a run that continues in place.
         """
         columns, device = self.columns, proved.device
         deadline = proved.at + terms.timeout(device, proved.at)
@@ -105,7 +106,6 @@ class Tails:
             & (proved.at <= end_before)
             & ((proved.observed <= end_before) | (proved.observed == columns["recorded"][device]))
             & (deadline >= end_before)
-            & (columns["open"][device] == 1)
         )
         fresh = (proved.observed > columns["observed"][device]) | (
             (proved.observed == columns["observed"][device]) & (proved.order >= columns["order"][device])
@@ -118,7 +118,9 @@ class Tails:
         columns["observed"][positions] = proved.observed[chosen]
         columns["order"][positions] = proved.order[chosen]
         columns["end"][positions] = deadline[chosen]
-        return simple
+        reopened: Ints = positions[columns["open"][positions] == 0]
+        columns["open"][reopened] = 1
+        return simple, reopened
 
     def alike(self, proved: PieceColumns, first: Ints, terms: TermsColumns) -> Flags:
         """For which devices each piece after the first only prolongs the run that the first one leaves.

@@ -351,7 +351,7 @@ def test_an_exception_in_the_handler_costs_the_connection_and_not_the_loop(broke
         eventually(lambda: recorder.payloads() == [b"poison once"], "the message, delivered again")
 
 
-def test_bad_credentials_are_said_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_credentials_are_said_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     codes = [134, 134, 0]
 
     def script(peer: Peer, number: int) -> None:
@@ -361,10 +361,10 @@ def test_bad_credentials_are_said_and_tried_again(tmp_path: Path, capsys: pytest
     recorder = Recorder()
     with FakeBroker(script) as broker, running(broker.url, recorder):
         eventually(lambda: recorder.joined, "joining at last")
-    assert "refuses the user name or password of PULSE_MQTT_URL" in capsys.readouterr().out
+    assert "refuses the user name or password of PULSE_MQTT_URL" in caplog.text
 
 
-def test_a_refused_subscription_is_said_and_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_subscription_is_said_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     def script(peer: Peer, number: int) -> None:
         peer.connack()
         peer.serve(codes=b"\1\1\x80" if number == 0 else b"\1\1\1")
@@ -372,10 +372,10 @@ def test_a_refused_subscription_is_said_and_tried_again(capsys: pytest.CaptureFi
     recorder = Recorder()
     with FakeBroker(script) as broker, running(broker.url, recorder):
         eventually(lambda: recorder.joined == 1, "joining at last")
-    assert "subscription_refused" in capsys.readouterr().out
+    assert "subscription_refused" in caplog.text
 
 
-def test_a_takeover_that_the_broker_tells_is_an_alarm(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_takeover_that_the_broker_tells_is_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
     def script(peer: Peer, _number: int) -> None:
         peer.connack()
         peer.send(0xE0, b"\x8e")
@@ -385,13 +385,13 @@ def test_a_takeover_that_the_broker_tells_is_an_alarm(capsys: pytest.CaptureFixt
     with FakeBroker(script) as broker, running(broker.url, recorder) as link:
         eventually(lambda: recorder.ended, "being thrown out")
         eventually(lambda: link._next_attempt_s - time.monotonic() > TAKEN_OVER_S[0] / 2, "a long wait")
-    said = capsys.readouterr().out
+    said = caplog.text
     assert "client_id_taken_over" in said
     assert "PULSE_MQTT_CLIENT_ID" in said
 
 
 def test_two_clients_with_one_id_do_not_throw_each_other_out_for_ever(
-    broker: RunningBroker, capsys: pytest.CaptureFixture[str]
+    broker: RunningBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = Recorder(), Recorder()
     with running(broker.url, first) as one, running(broker.url, second) as other:
@@ -399,7 +399,7 @@ def test_two_clients_with_one_id_do_not_throw_each_other_out_for_ever(
             lambda: max(one._next_attempt_s, other._next_attempt_s) - time.monotonic() > 29, "a long wait", 60
         )
         assert one.connections + other.connections < 20
-    assert "client_id_taken_over" in capsys.readouterr().out
+    assert "client_id_taken_over" in caplog.text
 
 
 def test_dropped_again_and_again_is_suspected_to_be_a_takeover() -> None:
@@ -501,7 +501,7 @@ def test_a_burst_arrives_whole_over_tls(tmp_path: Path) -> None:
 
 
 def test_a_broker_with_a_strangers_certificate_is_not_spoken_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = Recorder()
     with (
@@ -510,7 +510,7 @@ def test_a_broker_with_a_strangers_certificate_is_not_spoken_to(
     ):
         eventually(lambda: link.epoch >= 2, "another attempt")
         assert recorder.joined == 0
-    assert "PULSE_MQTT_CA_FILE" in capsys.readouterr().out
+    assert "PULSE_MQTT_CA_FILE" in caplog.text
 
 
 def test_what_is_published_while_away_is_sent_when_back(broker: RunningBroker) -> None:
