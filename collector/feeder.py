@@ -22,6 +22,7 @@ MESSAGES_AT_ONCE = 10_000
 """Enough for one write, give or take a batch; more would only cost memory."""
 TRANSITIONS_AT_ONCE = 1_000
 IDLE_S = 0.25
+GLANCE_S = 0.05
 TRANSITIONS_S = 1.0
 LONGEST_WAIT_S = 10.0
 LONGEST_ASKED_S = 120.0
@@ -71,11 +72,18 @@ class Feeder:
             else:
                 wait_s = IDLE_S
                 if not busy:
-                    stop.wait(IDLE_S)
+                    self._rest(stop)
                 continue
             metrics.STORE_FAILURES.inc()
             stop.wait(max(wait_s, asked_s))
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def _rest(self, stop: threading.Event) -> None:
+        """Let messages gather for the next write, for a while or until there are enough."""
+        until_s = self._clock.monotonic_s() + IDLE_S
+        while self._clock.monotonic_s() < until_s and self._spool.depth().messages < MESSAGES_AT_ONCE:
+            if stop.wait(GLANCE_S):
+                return
 
     def feed(self) -> bool:
         """Give the store the next batches; whether more are likely to wait. Raises `StoreUnavailable`."""

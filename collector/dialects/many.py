@@ -90,16 +90,20 @@ class Many:
         most = self._max_bytes
         if len(self._numbers) > KNOWN_TOPICS:
             self._numbers, self._origins = {}, []
-        found = list(map(self._numbers.get, topics))
-        numbers = [
-            self._learn(topic) if number is None else number
-            for number, topic in zip(found, topics, strict=True)
-        ]
-        chosen = [
-            at
-            for at, (number, payload, flag) in enumerate(zip(numbers, payloads, flags, strict=True))
-            if number >= 0 and payload and not flag & RETAIN and len(payload) <= most
-        ]
+        numbers: list[int] = list(map(self._numbers.get, topics))  # type: ignore[arg-type]
+        if None in numbers:
+            numbers = [
+                self._learn(topic) if number is None else number
+                for number, topic in zip(numbers, topics, strict=True)
+            ]
+        if min(numbers, default=0) >= 0 and _are_plain(payloads, flags, most):
+            chosen = list(range(len(topics)))
+        else:
+            chosen = [
+                at
+                for at, (number, payload, flag) in enumerate(zip(numbers, payloads, flags, strict=True))
+                if number >= 0 and payload and not flag & RETAIN and len(payload) <= most
+            ]
         members = self._objects(payloads, chosen)
         alike: dict[tuple[str, ...], list[int]] = {}
         shapes = list(map(tuple, members))
@@ -197,8 +201,13 @@ class Many:
         identity = np.zeros(count, dtype=np.int64)
         taken = np.flatnonzero(good)
         chosen = taken.tolist()
+        if len(chosen) < count:
+            topics, payloads = [topics[at] for at in chosen], [payloads[at] for at in chosen]
         digests = b"".join(
-            [blake2b(topics[at] + b"\0" + payloads[at], digest_size=8).digest() for at in chosen]
+            [
+                blake2b(topic + b"\0" + payload, digest_size=8).digest()
+                for topic, payload in zip(topics, payloads, strict=True)
+            ]
         )
         identity[taken] = (np.frombuffer(digests, dtype=">u8") >> np.uint64(1)).astype(np.int64)
         origin = np.zeros(count, dtype=np.int32)
@@ -222,6 +231,11 @@ class Many:
         if len(chosen) == count:
             return Plain(columns, taken, [])
         return Plain(columns.take(taken), taken, np.flatnonzero(~good).tolist())
+
+
+def _are_plain(payloads: Sequence[bytes], flags: Sequence[int], most: int) -> bool:
+    """Whether every payload is there and short enough, and none is retained."""
+    return all(payloads) and max(map(len, payloads), default=0) <= most and not any(flag & RETAIN for flag in set(flags))
 
 
 def _object(decode: Callable[[bytes], dict[str, native.Member]], payload: bytes) -> dict[str, native.Member]:

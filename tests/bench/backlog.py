@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -214,6 +215,30 @@ def counted_in(influx: RunningInflux, bucket: str, measurement: str) -> int:
     with urllib.request.urlopen(request, timeout=60) as answer:
         series = json.load(answer)["results"][0].get("series")
     return int(series[0]["values"][0][1]) if series else 0
+
+
+class Counted:
+    """How many points of a measurement there are, asked often while `count` more are on their way.
+
+    Counting takes InfluxDB the longer the more it has, on the cores that are being measured: until it says
+    that it has written as many, nothing is counted.
+    """
+
+    def __init__(self, influx: RunningInflux, bucket: str, measurement: str, count: int) -> None:
+        self._ask = partial(counted_in, influx, bucket, measurement)
+        self._influx, self._count = influx, count
+        self._before, self._written = self._ask(), self._points()
+
+    def __call__(self) -> int:
+        return self._before if self._points() - self._written < self._count else self._ask()
+
+    def _points(self) -> int:
+        """The points that InfluxDB has written since it was started, of every measurement."""
+        with urllib.request.urlopen(f"{self._influx.url}/metrics", timeout=60) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith("storage_writer_ok_points_sum"):
+                    return int(float(line.split()[-1]))
+        raise AssertionError("InfluxDB does not say how many points it wrote")
 
 
 def mosquitto_sub(broker: RunningBroker, count: int) -> Figure:

@@ -53,7 +53,8 @@ def telegraf(folder: Path, broker: RunningBroker, influx: RunningInflux, count: 
     program = programs.require("telegraf")
     folder.mkdir()
     _make_bucket(influx)
-    before = backlog.counted_in(influx, BUCKET, "heartbeat")
+    has = backlog.Counted(influx, BUCKET, "heartbeat", count)
+    before = has()
     configuration = folder / "telegraf.conf"
     configuration.write_text(
         CONFIGURATION.format(
@@ -72,7 +73,7 @@ def telegraf(folder: Path, broker: RunningBroker, influx: RunningInflux, count: 
             [str(program), "--config", str(configuration)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
-            while backlog.counted_in(influx, BUCKET, "heartbeat") - before < count:
+            while has() - before < count:
                 assert process.poll() is None, (folder / "telegraf.log").read_text(errors="replace")
                 assert time.monotonic() - began < backlog.PATIENCE_S, "patience is at its end"
                 time.sleep(READ_S)

@@ -7,7 +7,6 @@ turn by turn, and the promises are ratios of one run.
 
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -148,7 +147,7 @@ def test_into_influxdb_it_is_twice_as_fast_as_telegraf_for_a_quarter_of_the_work
     own, theirs = [], []
     for number in range(ROUNDS):
         backlog.fill(broker, MESSAGES, number, ROUNDS)
-        has = partial(backlog.counted_in, influx, "pulse", "heartbeat")
+        has = backlog.Counted(influx, "pulse", "heartbeat", MESSAGES)
         own.append(drained(one, MESSAGES, has, **settings)[1])
         if reference:
             theirs.append(telegraf(tmp_path / f"telegraf-{number}", broker, influx, MESSAGES))

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import influxdb_client
@@ -16,6 +17,8 @@ from pulse.errors import StoreRejected, StoreUnavailable
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
 STORED = 204
+AT_ONCE = 2
+"""Writes under way at a time."""
 
 BUCKET_SETTING = "PULSE_INFLUXDB_BUCKET"
 
@@ -80,6 +83,8 @@ class Client:
             enable_gzip=gzip,
             timeout=(int(connect_timeout_s * 1000), int(answer_timeout_s * 1000)),
         )
+        self.beside = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="influxdb-write")
+        """Runs writes that go on at the same time."""
         self._writer = library.WriteService(self.api.api_client)
 
     def write(self, lines: Sequence[str]) -> None:
@@ -142,6 +147,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
+        self.beside.shutdown()
         self.api.close()
 
     def _answer(self, document: bytes) -> _Answer:

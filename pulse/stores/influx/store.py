@@ -105,7 +105,7 @@ class InfluxTelemetryStore:
         # First the spans: one whose messages never come is harmless, a late message without one is not found.
         lines.extend(self._lines.render(messages.take(sent), placed.ns[sent]))
         refused = dict(placed.refused)
-        for line, reason in write_lines(self._client, lines):
+        for line, reason in write_lines(self._client, lines, first=len(spans)):
             if line < len(spans):
                 of_span = placed.late & (messages.origin == spans[line].origin)
                 refused.update(dict.fromkeys(np.flatnonzero(of_span).tolist(), reason))
