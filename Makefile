@@ -39,7 +39,7 @@ format: setup-dev ## Let ruff format and mend the code
 	$(PY) -m ruff format .
 
 bench: setup-dev ## Measure what the project promises about speed
-	$(PY) -m pytest tests/bench -s $(ARGS)
+	$(PY) -m pytest -m bench -s $(or $(ARGS),tests/bench)
 
 lock: setup-dev ## Write the installed versions to constraints.txt
 	@{ echo "# What the tests passed with, on Python 3.11 to 3.14. \`make lock\` writes this file (on 3.11)."; \

@@ -232,16 +232,12 @@ class Keeper:
         if len(self._books.fleet) <= MOST_PUBLISHED_AT_START:
             self._publish_all()
         while True:
-            self._collect(0.2)
-            if not self._waiting:
-                if stop.is_set():
-                    break
-                continue
-            if self._can_wait() and not stop.is_set():
-                continue
-            self._stepped_s = self._clock.monotonic_s()
+            self.collect(0.2)
             try:
-                self._step(self._waiting[0])
+                if not self.follow(hurry=stop.is_set()):
+                    if stop.is_set():
+                        break
+                    continue
             except StoreUnavailable as error:
                 metrics.DATABASE_FAILURES.inc()
                 log.warning("database_unavailable", error=str(error))
@@ -257,9 +253,24 @@ class Keeper:
                     return
                 self._again(stop, 5.0)
             else:
-                self._waiting.popleft()
-                self._housekeeping()
+                self.keep_house()
+        self.end()
+
+    def end(self) -> None:
+        """Leave what the next process starts from."""
         self._save_snapshot()
+
+    def follow(self, *, hurry: bool) -> bool:
+        """Take the next step if something was told that must not wait, or `hurry`; whether there was one.
+
+        A step that fails stands to be taken again.
+        """
+        if not self._waiting or (self._can_wait() and not hurry):
+            return False
+        self._stepped_s = self._clock.monotonic_s()
+        self._step(self._waiting[0])
+        self._waiting.popleft()
+        return True
 
     def _again(self, stop: threading.Event, wait_s: float) -> None:
         """The engine may be in the middle of something: bring it back to its snapshot before trying again."""
@@ -271,7 +282,7 @@ class Keeper:
             else:
                 return
 
-    def _collect(self, wait_s: float) -> None:
+    def collect(self, wait_s: float) -> None:
         """Take what the intake told; news without actions are covered by the next."""
         try:
             told = self._intake.told.get(timeout=wait_s if not self._waiting or self._can_wait() else 0)
@@ -475,7 +486,8 @@ class Keeper:
 
     # -- beside the steps ----------------------------------------------------------------------------
 
-    def _housekeeping(self) -> None:
+    def keep_house(self) -> None:
+        """What is due beside the steps."""
         now_s = self._clock.monotonic_s()
         if now_s >= self._due["repeat"]:
             self._due["repeat"] = now_s + REPEAT_S
