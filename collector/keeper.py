@@ -11,6 +11,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
+
 from collector import metrics, recovery
 from collector.archive import WINDOW_MESSAGES, Archive
 from collector.booksreader import BooksReader
@@ -109,6 +111,8 @@ class Keeper:
         """Whether the database says that its ledger is written from this spool."""
         self._judged: Judged | None = None
         """By what its ledger was judged, as the database has it."""
+        self._introduced: list[str] = []
+        """Devices that the engine has heard nothing of, and that may have said something lately."""
         self._stepped_s = 0.0
         self._strangers = 0
         """Messages of strangers that are applied and not yet written."""
@@ -145,7 +149,7 @@ class Keeper:
             found = recovery.restored(snapshot, self._books, self._archive, self._settings)
             if found is None:
                 found = recovery.rebuilt(connection, self._store, self._books, self._archive, self._settings)
-            self._engine, self._through_us, self._applied, judged = found
+            self._engine, self._through_us, self._applied, judged, _ = found
             if judged is not None:
                 then = recovery.judged_by(connection, judged, self._books, self._settings)
                 if then is not None:
@@ -157,6 +161,10 @@ class Keeper:
         self._discovered.clear()
         give_back_memory()
         self._begin_archive()
+        with self._db.read() as connection:
+            self._introduced = recovery.introduced(
+                connection, found, self._books, self._archive, self._settings
+            )
         log.info(
             "ledger_restored",
             devices=len(self._books.fleet),
@@ -305,6 +313,7 @@ class Keeper:
 
     def _step(self, told: Told) -> None:
         """Catch up with what was told, and write it down."""
+        self._introduce()
         self._judge_anew()
         while self._applied < told.seq:
             batches = self._read(told.seq)
@@ -322,6 +331,18 @@ class Keeper:
             self._applied = last.seq
             self._observe(step)
         self._advance([], told)
+
+    def _introduce(self) -> None:
+        """Count what devices said lately that were registered after the snapshot, and not noticed before."""
+        names, self._introduced = self._introduced, []
+        if not names:
+            return
+        fleet, new = self._books.fleet, self._books.fleet.positions(names)
+        said = self._archive.recent_where(lambda ids: np.isin(fleet.positions(ids), new))
+        step = Step([], [], [], [], [], [])
+        step.add(self._engine.apply(said, self._through_us))
+        self._write(step, None, self._applied)
+        self._observe(step)
 
     def _judge_anew(self) -> None:
         """Judge by changed terms what was heard before they were noticed; nothing else is unwritten then."""

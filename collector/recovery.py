@@ -1,7 +1,7 @@
 """The ledger at the start of the process: from its snapshot, or from what the databases have."""
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -167,6 +167,8 @@ class Restored(NamedTuple):
     """The last batch in it; 0 where there was no snapshot."""
     judged: Judged | None
     """By what its evidence was judged, None if nobody noted that."""
+    absent: Sequence[str] = ()
+    """Devices that were registered after the snapshot was taken."""
 
 
 def restored(
@@ -178,11 +180,11 @@ def restored(
     try:
         through_us, version, read_us = _HEAD.unpack_from(snapshot.body)
         engine = new_engine(books, archive, settings, through_us)
-        engine.restore(snapshot.body[_HEAD.size :], through_us)
+        absent = engine.restore(snapshot.body[_HEAD.size :], through_us)
     except (struct.error, BadInput) as error:
         log.error("snapshot_unusable", error=str(error), consequence="rebuilding from what is stored")
         return None
-    return Restored(engine, through_us, snapshot.seq, Judged(version, read_us))
+    return Restored(engine, through_us, snapshot.seq, Judged(version, read_us), absent)
 
 
 def rebuilt(
@@ -203,6 +205,28 @@ def rebuilt(
     store.open()
     for message in store.read_messages(through_us - longest_us - MINUTE_US, FOREVER // 4):
         recent.setdefault(message.device, []).append(message)
+    _adopt(engine, books, runs, recent, through_us, settings)
+    return Restored(engine, through_us, 0, judged)
+
+
+def introduced(
+    connection: Connection, found: Restored, books: Books, archive: Archive, settings: Settings
+) -> list[str]:
+    """Let the engine adopt the stored runs of devices that are not in its snapshot; those without any."""
+    runs = intervals.last_runs(connection, found.through_us, FOREVER, found.absent) if found.absent else {}
+    recent = {name: archive.recent(name) for name in runs}
+    _adopt(found.engine, books, runs, recent, found.through_us, settings)
+    return [name for name in found.absent if name not in runs]
+
+
+def _adopt(
+    engine: Engine,
+    books: Books,
+    runs: Mapping[str, Run],
+    recent: Mapping[str, Sequence[Message]],
+    through_us: int,
+    settings: Settings,
+) -> None:
     backlog_us = round(settings.backlog_lateness_s * SECOND_US)
     for name, run in runs.items():
         device = books.fleet.get(name)
@@ -210,7 +234,6 @@ def rebuilt(
             evidence = _evidence(device, recent.get(device.id, ()), backlog_us)
             tail = _tail(device, run, evidence)
             engine.adopt(device.id, tail, through_us, is_open=run.end == FOREVER)
-    return Restored(engine, through_us, 0, judged)
 
 
 def new_engine(books: Books, archive: Archive, settings: Settings, now_us: int) -> Engine:

@@ -235,7 +235,11 @@ class Many:
 
 def _are_plain(payloads: Sequence[bytes], flags: Sequence[int], most: int) -> bool:
     """Whether every payload is there and short enough, and none is retained."""
-    return all(payloads) and max(map(len, payloads), default=0) <= most and not any(flag & RETAIN for flag in set(flags))
+    return (
+        all(payloads)
+        and max(map(len, payloads), default=0) <= most
+        and not any(flag & RETAIN for flag in set(flags))
+    )
 
 
 def _object(decode: Callable[[bytes], dict[str, native.Member]], payload: bytes) -> dict[str, native.Member]:

@@ -247,13 +247,14 @@ class Engine:
         """The state as pieces that, joined, `restore` takes; good until the engine is used again."""
         return self._tails.packed(self._fleet)
 
-    def restore(self, snapshot: memoryview, now: int) -> None:
-        """Take the state of a snapshot for the devices that are still registered.
+    def restore(self, snapshot: memoryview, now: int) -> list[str]:
+        """Take the state of a snapshot for the devices that are still registered; those that it has not.
 
-        `now` is the time that the engine of the snapshot had been swept to, and that this one was made at.
+        Of these there may be runs that are stored already: `adopt` them. `now` is the time that the engine of
+        the snapshot had been swept to, and that this one was made at.
         Raises `BadInput` if it is none of ours; then nothing has changed.
         """
-        self._tails.unpack(snapshot, self._fleet)
+        absent = self._tails.unpack(snapshot, self._fleet)
         # Terms may have changed since the last beat without the engine of the snapshot having known.
         columns = self._tails.columns
         alive = np.flatnonzero((columns["open"] == 1) & np.isin(columns["evidence"], _ALIVE))
@@ -269,6 +270,10 @@ class Engine:
             self._set_due(positions, began)
             self._presence[positions] = self._presence_at(began, positions)
         self._count()
+        # Registry and maintenance may have changed before `now` without the engine of the snapshot having
+        # known: the next sweep judges everyone.
+        self._edge = now
+        return [self._fleet.id(position) for position in absent.tolist()]
 
     def adopt(self, device: str, tail: Tail, now: int, *, is_open: bool = True) -> None:
         """Take the last run of a device from stored rows and messages, where there is no snapshot.

@@ -150,8 +150,8 @@ class Tails:
             yield self.columns[name].view(np.uint8).data
         yield fleet.index.ids.view(np.uint8).data
 
-    def unpack(self, packed: memoryview, fleet: Fleet) -> None:
-        """Take over what `packed` gave, joined, for the devices that are in `fleet`.
+    def unpack(self, packed: memoryview, fleet: Fleet) -> Ints:
+        """Take over what `packed` gave, joined, for the devices that are in `fleet`; the positions of others.
 
         Raises `BadInput` if it is none of ours; then nothing has changed.
         """
@@ -166,6 +166,9 @@ class Tails:
         there = np.flatnonzero(here >= 0)
         for name, column in kept.items():
             self.columns[name][here[there]] = column[there]
+        absent = np.ones(len(fleet), dtype=bool)
+        absent[here[there]] = False
+        return np.flatnonzero(absent)
 
 
 def _head(packed: memoryview) -> _Head:
