@@ -38,13 +38,16 @@ _log = logs.get(__name__)
 
 
 class Client:
-    """One connected client, who sees the communities `within`.
+    """One connected client, who sees the communities `within`; changes of flapping devices if `damped`.
 
     `joined` is the id up to which it reads the table itself.
     """
 
-    def __init__(self, joined: int, topics: Collection[str], within: Within = None) -> None:
+    def __init__(
+        self, joined: int, topics: Collection[str], within: Within = None, *, damped: bool = True
+    ) -> None:
         self.joined = joined
+        self.damped = damped
         self.topics = topics
         self.within = within
         self.offered = joined
@@ -65,7 +68,9 @@ class Client:
 
     def told(self, event: Event) -> Event | None:
         """What it gets of an event: nothing of topics that it did not ask for, or communities not its own."""
-        return told(event, self.within) if event.topic in self.topics else None
+        if event.topic not in self.topics or (not self.damped and event.body.get("damped")):
+            return None
+        return told(event, self.within)
 
 
 class Ids(NamedTuple):
@@ -128,13 +133,13 @@ class Hub:
             except TimeoutError:
                 continue
 
-    async def join(self, topics: Collection[str], within: Within) -> Client:
+    async def join(self, topics: Collection[str], within: Within, *, damped: bool = True) -> Client:
         """A new client that is offered what comes from here on, as far as it is told of it."""
         async with self._joining:
             if not self._clients:
                 # Nobody listened, so nobody moved the position on.
                 self._position = (await self.ids()).last
-            client = Client(self._position, topics, within)
+            client = Client(self._position, topics, within, damped=damped)
             self._clients.add(client)
             if self.closed:
                 client.ended.set()
@@ -266,6 +271,8 @@ class LiveResponse(Response):
         since: Since,
         within: Within = None,
         is_known: Callable[[], bool] | None = None,
+        *,
+        damped: bool = True,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -274,10 +281,11 @@ class LiveResponse(Response):
         self._since = since
         self._within = within
         self._is_known = is_known
+        self._damped = damped
         self._started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = await self._hub.join(self._topics, self._within)
+        client = await self._hub.join(self._topics, self._within, damped=self._damped)
         try:
             # What fails before the first byte is answered with a problem.
             ids = await self._hub.ids()

@@ -12,14 +12,14 @@ from pulse.stores.relational.events import Event
 def told(event: Event, within: Within) -> Event | None:
     """The event as readers of the communities `within` get it, None when it does not concern them.
 
-    A transition belongs to its device's community, an incident to its own; an indicator is that of their
-    communities together; whether the collector hears concerns everybody. What is of no known kind is for
-    those who see all.
+    A transition or flapping belongs to its device's community, an incident to its own; an indicator is that
+    of their communities together; whether the collector hears concerns everybody. What is of no known kind is
+    for those who see all.
     """
     if within is None:
         return event
     match event.topic:
-        case "transition" | "incident":
+        case "transition" | "incident" | "flapping":
             return event if event.body.get("community") in within else None
         case "indicator":
             body = _reduced(event.body, within)

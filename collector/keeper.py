@@ -17,6 +17,7 @@ from collector import metrics, recovery
 from collector.archive import WINDOW_MESSAGES, Archive
 from collector.booksreader import BooksReader
 from collector.coverage import Record
+from collector.flapping import Flappers
 from collector.flow import Flow
 from collector.incidents import Incidents
 from collector.intake import Intake, Told
@@ -32,6 +33,7 @@ from pulse.batches import columns_of, joined
 from pulse.clock import MINUTE_US, SECOND_US, to_iso
 from pulse.errors import PulseError, StoreUnavailable
 from pulse.ledger.engine import Engine
+from pulse.ledger.flapping import FlapTerms
 from pulse.ledger.model import FOREVER, Blind
 from pulse.ledger.outcome import Outcome
 from pulse.limits import give_back_memory
@@ -95,6 +97,8 @@ class Keeper:
         self._engine: Engine
         self._books: Books
         self._incidents: Incidents
+        self._flappers: Flappers
+        self._flap_terms = FlapTerms(settings.flap_changes, settings.flap_window_us())
         self._applied = 0
         self._through_us = 0
         self._listening = False
@@ -156,6 +160,7 @@ class Keeper:
                     self._engine.was_judged_by(then, self._written_until_us())
             self._judged = recovery.read_judged(connection)
             self._incidents = Incidents(connection, self._engine, self._books.fleet, self._through_us)
+            self._flappers = Flappers(connection, self._flap_terms, self._through_us)
         self._postponed = columns_of(())
         self._strangers = 0
         self._discovered.clear()
@@ -436,8 +441,9 @@ class Keeper:
         now_s = self._clock.monotonic_s()
         at_us = self._through_us if told is None else told.through_us
         self._incidents.observe(step.transitions, self._books.fleet, at_us)
+        damping = self._flappers.observe(step.transitions, self._books.fleet, at_us)
         figures = self._changed_figures(now_s) if told is not None else None
-        if not any(step) and figures is None and now_s < self._due["watermark"]:
+        if not (any(step) or damping.news) and figures is None and now_s < self._due["watermark"]:
             return
         judged = None if self._engine.waiting else self._judging()
         mark = None
@@ -452,7 +458,7 @@ class Keeper:
                 recovery.write_judged(connection, judged)
             # In the order in which people's decisions lock: an incident's row, then the order of events.
             self._incidents.write(connection, at_us)
-            write(connection, step, self._books, figures, mark, at_us)
+            write(connection, step, self._books, figures, mark, at_us, damping)
             waiting = len(self._postponed)
             # Fewer only with a watermark: on the way back to it, those that waited may still lie ahead.
             tells_waiting = waiting > (self._told_waiting or 0) or mark is not None

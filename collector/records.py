@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from collector import recovery
 from collector.coverage import Action, Open, Proved, Record, SetStart, Shut
+from collector.flapping import Damping
 from collector.publisher import indicator_body
 from collector.recovery import Books, Proof
 from pulse.clock import to_iso
@@ -46,6 +47,7 @@ def write(
     figures: AllFigures | None,
     mark: Watermark | None,
     at_us: int,
+    damping: Damping,
 ) -> None:
     """Write a step; twice is as good as once (a blind interval recorded twice is blind once)."""
     for device, cut, runs in step.rebuilt:
@@ -57,9 +59,10 @@ def write(
     _obey(connection, step.actions)
     places = books.fleet.places_of([change.device for change in step.transitions])
     news = [
-        _transition_event(change, place, at_us)
-        for change, place in zip(step.transitions, places, strict=True)
+        _transition_event(change, place, at_us, damped=damped)
+        for change, place, damped in zip(step.transitions, places, damping.damped, strict=True)
     ]
+    news += damping.news
     if tells_coverage(step.actions) and mark is not None:
         news.append(_coverage_event(books, mark))
     if figures is not None:
@@ -75,7 +78,9 @@ def tells_coverage(actions: Sequence[Action]) -> bool:
     return any(not isinstance(action, Proved) for action in actions)
 
 
-def _transition_event(change: Transition, place: tuple[str, str], recorded_us: int) -> NewEvent:
+def _transition_event(
+    change: Transition, place: tuple[str, str], recorded_us: int, *, damped: bool
+) -> NewEvent:
     community, kind = place
     body = {
         "device": change.device,
@@ -84,6 +89,7 @@ def _transition_event(change: Transition, place: tuple[str, str], recorded_us: i
         "before": change.before.slug,
         "after": change.after.slug,
         "cause": change.cause,
+        **({"damped": True} if damped else {}),
     }
     key = f"{change.device}/{change.at}/{change.before.slug}/{change.after.slug}"
     return NewEvent(change.at, recorded_us, "transition", body, key)

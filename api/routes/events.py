@@ -51,6 +51,13 @@ def router(hub: Hub) -> APIRouter:
                 examples=[["transition,indicator"]],
             ),
         ] = None,
+        damped: Annotated[
+            bool,
+            Query(
+                description="false：不要抖动设备的逐次变化（`damped`），只要抖动的开始与结束 / "
+                "false: without the single changes of devices that flap (`damped`), only begin and end of it"
+            ),
+        ] = True,
         last_event_id: Annotated[
             int | None,
             Query(
@@ -64,7 +71,7 @@ def router(hub: Hub) -> APIRouter:
             str | None, Header(alias="Last-Event-ID", description="浏览器重连时自动给出 / sent by browsers")
         ] = None,
     ) -> LiveResponse:
-        """状态（`transition`）、指标（`indicator`）、采集（`coverage`）、集中失联（`incident`）的变化，SSE。
+        """状态（`transition`）、抖动（`flapping`）、指标（`indicator`）、采集（`coverage`）、集中失联（`incident`）的变化，SSE。
 
         断线后凭 Last-Event-ID 补发；补不齐时发 `reset`，页面应重新载入数据。每 15 秒一条注释保持连接。
         会话或令牌失效、用户所能看到的有变时，连接结束。
@@ -85,6 +92,8 @@ def router(hub: Hub) -> APIRouter:
             known = int(last_event_header) if digits and len(last_event_header) < 19 else None
             since = Since(known, malformed=known is None)
         is_known = None if actor.is_anonymous else lambda: identity(request).is_still(request, actor)
-        return LiveResponse(hub, frozenset(wanted) or TOPICS, since, actor.communities, is_known)
+        return LiveResponse(
+            hub, frozenset(wanted) or TOPICS, since, actor.communities, is_known, damped=damped
+        )
 
     return routes

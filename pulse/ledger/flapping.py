@@ -41,6 +41,15 @@ class Flapping:
         self._since: int | None = None
         self._changes = 0
 
+    @classmethod
+    def resumed(cls, terms: FlapTerms, episode: Episode) -> "Flapping":
+        """A device in the middle of an episode, whose last change was a window before its `end`."""
+        device = cls(terms)
+        device._since, device._changes = episode.start, episode.changes
+        device._last = episode.end - terms.window
+        device._recent.append(device._last)
+        return device
+
     @property
     def episode(self) -> Episode | None:
         """The episode that goes on, as far as the changes tell."""

@@ -90,6 +90,25 @@ def test_a_client_that_comes_back_gets_what_it_missed_once(
         assert ids == list(range(first + 1, last + 1))
 
 
+def test_the_changes_of_flapping_devices_can_be_left_out(site: Site, server: Running) -> None:
+    with LiveClient(server.port) as every, LiveClient(server.port, "?damped=false") as calm:
+        joined(every)
+        joined(calm)
+        body: dict[str, Any] = {"device": "cam-1", "community": "a", "after": "offline"}
+        told = [
+            ("flapping", {**body, "flapping": True}),
+            ("transition", {**body, "damped": True}),
+            ("transition", body),
+        ]
+        with site.db.write() as connection:
+            events.append(connection, [NewEvent(END, END, topic, said) for topic, said in told])
+        assert [e.event for e in every.events(3)] == ["flapping", "transition", "transition"]
+        assert [(e.event, "damped" in (e.data or {})) for e in calm.events(2)] == [
+            ("flapping", False),
+            ("transition", False),
+        ]
+
+
 def test_a_client_that_never_got_an_event_misses_none(site: Site, server: Running) -> None:
     happen(site)
     with LiveClient(server.port) as client:

@@ -1,6 +1,7 @@
 """TLS towards the broker fails closed, in words, in the collector and in the simulators."""
 
 import contextlib
+import logging
 import socket
 import ssl
 import threading
@@ -11,7 +12,6 @@ from typing import NamedTuple
 
 import paho.mqtt.client as mqtt
 import pytest
-import structlog
 
 from pulse.certificates import make_authority, make_device, make_server
 from pulse.errors import SettingsError
@@ -63,13 +63,30 @@ def secured(
         yield Secured(broker, port, certificates)
 
 
+class Refusals(logging.Handler):
+    """The reasons for which connections were refused, from the logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reasons: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said: object = record.msg
+        if isinstance(said, dict) and said["event"] == "connection_refused":
+            self.reasons.append(str(said["reason"]))
+
+
 def _refusal(url: str, ca: Path) -> str:
     """Why the collector did not come in."""
-    recorder = Recorder()
-    with structlog.testing.capture_logs() as logs, collecting(url, recorder, ca_file=ca):
-        assert until(lambda: any(line["event"] == "connection_refused" for line in logs))
-        assert recorder.sessions == []
-    return str(next(line["reason"] for line in logs if line["event"] == "connection_refused"))
+    recorder, refusals = Recorder(), Refusals()
+    logging.getLogger().addHandler(refusals)
+    try:
+        with collecting(url, recorder, ca_file=ca):
+            assert until(lambda: bool(refusals.reasons))
+            assert recorder.sessions == []
+    finally:
+        logging.getLogger().removeHandler(refusals)
+    return refusals.reasons[0]
 
 
 def _trouble(url: str, ca: Path) -> str:

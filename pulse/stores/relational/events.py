@@ -1,7 +1,7 @@
 """What happened, in the order in which it became visible: the source of the live streams."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, text
@@ -10,7 +10,7 @@ from pulse.errors import BadInput
 from pulse.stores.relational.tables import events as table
 from pulse.stores.relational.values import canonical, insert
 
-TOPICS = frozenset({"transition", "indicator", "coverage", "incident"})
+TOPICS = frozenset({"transition", "indicator", "coverage", "incident", "flapping"})
 
 _ORDER_LOCK = 0x50554C5346
 """PostgreSQL advisory lock that makes ids become visible in their order."""
@@ -60,6 +60,17 @@ def after(connection: Connection, event_id: int, limit: int) -> list[Event]:
         .limit(limit)
     )
     return [Event(row.id, row.at_us, row.recorded_us, row.topic, json.loads(row.body)) for row in rows]
+
+
+def since(connection: Connection, topic: str, after_us: int) -> Iterator[Event]:
+    """The events of a topic that were recorded after `after_us`, in order of id."""
+    rows = connection.execute(
+        select(table.c.id, table.c.at_us, table.c.recorded_us, table.c.topic, table.c.body)
+        .where(table.c.recorded_us > after_us, table.c.topic == topic)
+        .order_by(table.c.id)
+        .execution_options(yield_per=1000)
+    )
+    return (Event(row.id, row.at_us, row.recorded_us, row.topic, json.loads(row.body)) for row in rows)
 
 
 def times(connection: Connection, topic: str, after_us: int, limit: int) -> list[int]:
