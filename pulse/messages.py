@@ -49,6 +49,29 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     order: int = 0
 
 
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One accepted record of a kind of data (`community/{community}/{kind}/{device}/data/{data_kind}`).
+
+    `observed_us`, `measured_us`, `queued`, `identity` and `order` are as those of a `Message`; records and
+    messages share one order of reception. `at_us` is the time that it is evidence of: the measured time where
+    the device's clock is trusted and it lies at most `backlog_lateness_s` before reception, else the
+    reception of a record delivered live; None where neither is known (it came out of a backlog without a
+    believable time), so that it says nothing of freshness. `body` is the JSON object (UTF-8) as it came.
+    """
+
+    device: str
+    community: str
+    kind: str
+    data_kind: str
+    observed_us: int
+    measured_us: int | None
+    at_us: int | None
+    queued: bool
+    identity: int
+    body: bytes
+    order: int = 0
+
+
 class Quarantined(NamedTuple):
     """Something that could not be accepted, kept for people to look at.
 

@@ -1,9 +1,9 @@
 """The contract of telemetry stores. Every back end passes tests/contracts/test_telemetry_store.py."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from pulse.messages import Message
+from pulse.messages import Message, Record
 
 
 class TransitionPoint(NamedTuple):
@@ -35,6 +35,19 @@ class IndicatorPoint(NamedTuple):
     states: Mapping[str, int]
 
 
+class Collected(NamedTuple):
+    """Records of one kind of data and community that were received in a stretch of time.
+
+    `first_us` and `last_us` are the least and greatest `at_us` among them, None if none has any.
+    """
+
+    data_kind: str
+    community: str
+    count: int
+    first_us: int | None
+    last_us: int | None
+
+
 class Written(NamedTuple):
     """What came of a write: `stored` are in the store now, `refused` (position, reason) never will be.
 
@@ -47,7 +60,7 @@ class Written(NamedTuple):
 
 
 class TelemetryStore(Protocol):
-    """Raw messages, transitions and indicator values.
+    """Raw messages, records, transitions and indicator values.
 
     Calls block; every method may be called from any thread. Times are microseconds since 1970 UTC.
     `StoreUnavailable` means that the same call may succeed later and that nothing was lost;
@@ -96,6 +109,34 @@ class TelemetryStore(Protocol):
         """
         ...
 
+    def write_records(self, records: Sequence[Record]) -> Written:
+        """Store records durably, as `write_messages` does messages; their orders are greater than those
+        of all stored before. The same record again (same device, data kind, identity and measured time)
+        changes nothing.
+        """
+        ...
+
+    def read_records(
+        self,
+        after: int,
+        through: int,
+        *,
+        since_us: int,
+        limit: int,
+        data_kinds: Collection[str] | None = None,
+        communities: Collection[str] | None = None,
+    ) -> list[Record]:
+        """The first `limit` records with `after < order <= through`, by `order`.
+
+        None of them was received before `since_us`: a bound for the search, a time known to lie before.
+        Only of these data kinds and communities, where given.
+        """
+        ...
+
+    def collected(self, from_us: int, to_us: int) -> list[Collected]:
+        """What was received in `[from_us, to_us)`, by data kind and community."""
+        ...
+
     def latest(self) -> dict[str, Message]:
         """The last received message of every device that has any, by device."""
         ...
@@ -109,7 +150,7 @@ class TelemetryStore(Protocol):
         ...
 
     def delete_before(self, cutoff_us: int) -> int:
-        """Delete raw messages received before the cutoff and say how many.
+        """Delete raw messages and records received before the cutoff and say how many.
 
         -1 means that the store's own retention does it.
         """

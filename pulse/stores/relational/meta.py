@@ -9,6 +9,9 @@ from pulse.stores.relational.values import insert, upsert
 REGISTRY = "registry"
 """Counter of changes to registry, policies and maintenance."""
 
+CATALOGUE = "catalogue"
+"""Counter of changes to the catalogue of kinds of data."""
+
 COVERAGE = "coverage"
 """Counter of changes to coverage by people: the running collector takes it anew when it has grown."""
 

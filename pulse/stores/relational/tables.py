@@ -251,6 +251,50 @@ life_changes = Table(
     sqlite_autoincrement=True,
 )
 
+data_kinds = Table(
+    "data_kinds",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("recorded_us", BigInteger, primary_key=True, comment="since when it is known"),
+    Column("since_us", BigInteger, nullable=False),
+    Column("says", Text, comment="canonical JSON object; NULL: it left the catalogue"),
+    Column("said_by", Text, nullable=False, comment="user:…, token:… or cli:…, as in the audit log"),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=False, comment="1, 2, 3 … without gaps"),
+    Column("outlet", _Id, nullable=False),
+    Column("delivery", _Id, nullable=False),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the content as it was sent, hexadecimal"),
+    Column("parts", Text, nullable=False, comment="JSON list: kinds with counts and times"),
+    Column("answer", Text, nullable=False, comment="JSON object: what the far side said"),
+    Column("sent_us", BigInteger, nullable=False),
+    Column("acknowledged_us", BigInteger, nullable=False),
+    Column("recorded_us", BigInteger, nullable=False, comment="since when it is known"),
+    Column("previous", Text, nullable=False, comment="link of the receipt before"),
+    Column("link", Text, nullable=False, comment="SHA-256 of this receipt with the link before it"),
+    UniqueConstraint("outlet", "delivery"),
+)
+
+receipt_parts = Table(
+    "receipt_parts",
+    metadata,
+    Column("receipt", BigInteger, ForeignKey("receipts.number"), primary_key=True),
+    Column("data_kind", _Id, primary_key=True),
+    Column("community", _Id, primary_key=True),
+    Column("outlet", _Id, nullable=False),
+    Column("acknowledged_us", BigInteger, nullable=False),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_us", BigInteger, comment="least time of a record that is known"),
+    Column("last_us", BigInteger),
+    Column("quiet_from_us", BigInteger, comment="nothing else happened from then"),
+    Column("quiet_until_us", BigInteger, comment="until then"),
+    Index(None, "acknowledged_us"),
+)
+
 published = Table(
     "published",
     metadata,

@@ -13,9 +13,13 @@ from pulse.messages import Quarantined
 from pulse.registry.lives import Step
 from pulse.registry.model import Community, DeviceRecord, Discovered, Kind, Planned
 from pulse.registry.plans import Plan, Reach, Weekly
+from pulse.sharing.catalogue import DataKind, Version
+from pulse.sharing.receipts import Part, Receipt
+from pulse.sharing.receipts import links as receipt_links
 from pulse.stores.relational import (
     attempts,
     audit,
+    catalogue,
     coverage,
     credentials,
     deletions,
@@ -31,6 +35,7 @@ from pulse.stores.relational import (
     policies,
     published,
     quarantine,
+    receipts,
     registry,
     sessions,
     tokens,
@@ -99,6 +104,27 @@ STEP = lives.Entry(
 )
 EVENT = events.NewEvent(T, T + 1, "transition", {"device": "cam-1", "名": "门"}, "cam-1/1")
 INCIDENT = Incident("xinjinglou", T + 50, T + 1, T + 5, 100, 90, 118, T + 70)
+GAS = DataKind(id="gas_reading", name_zh="燃气", name_en="Gas", sources=("gas_alarm",), schema={})
+KIND_SAID = Version("gas_reading", T, T + 1, GAS, "cli:root")
+RECEIPT = Receipt(
+    "fire",
+    "fire-1",
+    "0" * 64,
+    (
+        Part(data_kind="gas_reading", community="xinjinglou", count=2, first_us=T + 1, last_us=T + 3),
+        Part(
+            data_kind="perimeter_event",
+            community="xinjinglou",
+            count=0,
+            quiet_from_us=T,
+            quiet_until_us=T + 9,
+        ),
+    ),
+    '{"status":200,"答":"好"}',
+    T + 10,
+    T + 11,
+    T + 12,
+)
 CLI = command_line("root", "host")
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
 CREDENTIAL = credentials.DeviceCredential("cam-1", "$7$901$c2FsdA==$aGFzaA==", T, 2, T + 5)
@@ -130,6 +156,24 @@ def fill(db: Database) -> None:
         incidents.decide(connection, entry._replace(confirmed=said, blind_id=1))
     _fill_people(db)
     _fill_maintenance(db)
+    _fill_sharing(db)
+
+
+def _fill_sharing(db: Database) -> None:
+    with db.write() as connection:
+        catalogue.append(connection, [KIND_SAID])
+        receipts.append(connection, RECEIPT)
+
+
+def _check_sharing(db: Database) -> None:
+    with db.read() as connection:
+        assert catalogue.load(connection).history("gas_reading") == [KIND_SAID]
+        assert catalogue.version(connection) == 1
+        (receipt,) = receipts.walk(connection)
+        assert receipt[:8] == RECEIPT[:8]
+        assert chain.first_broken(receipt_links([receipt]), receipts.head(connection)) is None
+        parts = receipts.acknowledged(connection, T, T + 11, T + 12)
+        assert [found.part for found in parts] == list(RECEIPT.parts)
 
 
 def _fill_maintenance(db: Database) -> None:
@@ -272,6 +316,8 @@ def check(db: Database, revision: str) -> None:
         with db.read() as connection:
             assert lives.listing(connection) == [STEP._replace(id=1)]
             assert lives.place(connection, "cam-2") == ["cam-1", "cam-2"]
+    if revision >= "0008":
+        _check_sharing(db)
     with db.write() as connection:
         # Counters of ids go on where they were.
         assert events.append(connection, [EVENT._replace(key=None)]) > event.id
