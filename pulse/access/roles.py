@@ -20,6 +20,9 @@ class Permission(StrEnum):
     MAINTENANCE_WRITE = "maintenance:write"
     POLICIES_WRITE = "policies:write"
     REGISTRY_WRITE = "registry:write"
+    SHARING_PULL = "sharing:pull"
+    SHARING_READ = "sharing:read"
+    SHARING_WRITE = "sharing:write"
     TOKENS_WRITE = "tokens:write"
     USERS_WRITE = "users:write"
 
@@ -40,6 +43,7 @@ _LOOKING = frozenset(
         Permission.DEVICES_READ,
         Permission.COLLECTOR_READ,
         Permission.METRICS_READ,
+        Permission.SHARING_READ,
     }
 )
 
@@ -55,7 +59,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         Permission.TOKENS_WRITE,
     },
     Role.EVALUATOR: _LOOKING | {Permission.AUDIT_READ, Permission.TOKENS_WRITE},
-    Role.DEPARTMENT: frozenset({Permission.TOKENS_WRITE}),
+    Role.DEPARTMENT: frozenset({Permission.SHARING_PULL, Permission.TOKENS_WRITE}),
     Role.VIEWER: _LOOKING,
 }
 """Every role acts on its own communities (and outlets) only; the administrator's are all."""
@@ -63,7 +67,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 WITHOUT_COMMUNITIES = frozenset({Role.ADMIN, Role.DEPARTMENT})
 """Roles for which a list of communities means nothing."""
 
-NEEDS_ALL = frozenset({Permission.METRICS_READ, Permission.USERS_WRITE})
+NEEDS_ALL = frozenset({Permission.METRICS_READ, Permission.SHARING_WRITE, Permission.USERS_WRITE})
 """Permissions that are about the whole installation: useless to one who has only some communities."""
 
 
