@@ -62,10 +62,14 @@ KEEP_SPOOLED_US = 30 * SECOND_US
 """What is this recent the broker may still deliver again after a restart."""
 MOST_PUBLISHED_AT_START = 20_000
 MOST_POSTPONED = 200_000
+MOST_HELD = 30_000
+"""Messages of a backlog that wait for the telemetry store before the ledger reads no further: the rest waits
+in the spool, where it takes no memory."""
 MOST_JUDGED_ANEW = 200
 """Devices in one step, so that deadlines are noticed meanwhile."""
 MOST_STRANGERS = 100_000
 RECENT_BATCHES = 1_000
+BATCHES_AT_ONCE = 16
 
 
 class Keeper:
@@ -104,6 +108,7 @@ class Keeper:
         self._listening = False
         self._waiting: deque[Told] = deque()
         self._postponed = columns_of(())
+        self._held = False
         self._discovered: dict[str, int] = {}
         self._told: AllFigures | None = None
         """The figures that were told last."""
@@ -191,17 +196,20 @@ class Keeper:
 
     def _begin_archive(self) -> None:
         """Fill the window with what is applied and still in the spool."""
-        recent = [
-            batch
-            for batch in self._spool.read_after(
-                self._spool.seq_before_newest(WINDOW_MESSAGES), limit=RECENT_BATCHES
-            )
-            if batch.seq <= self._applied
-        ]
-        received = (int(batch.messages.observed.min()) for batch in recent if len(batch.messages))
-        self._archive.begin(min(received, default=self._through_us), self._applied)
-        for batch in recent:
-            self._archive.remember(batch.messages)
+        begin = self._spool.seq_before_newest(WINDOW_MESSAGES, RECENT_BATCHES)
+        began = False
+        # A few at a time, so that what they lay in on disk is not in memory at once.
+        while batches := self._spool.read_after(begin, limit=BATCHES_AT_ONCE):
+            for batch in batches:
+                if batch.seq > self._applied:
+                    continue
+                if not began and len(batch.messages):
+                    self._archive.begin(int(batch.messages.observed.min()), self._applied)
+                    began = True
+                self._archive.remember(batch.messages)
+            begin = batches[-1].seq
+        if not began:
+            self._archive.begin(self._through_us, self._applied)
 
     def _hand_over(self) -> None:
         """Give the intake what the last process knew of coverage and of the messages received last."""
@@ -228,7 +236,7 @@ class Keeper:
         # Of a gap every doubt counts, however long ago it arose.
         wanted = (REMEMBERED, None) if still_open is None else (FOREVER, RECENT_BATCHES)
         begin = self._spool.seq_before_newest(*wanted)
-        while batches := self._spool.read_after(begin, limit=16):
+        while batches := self._spool.read_after(begin, limit=BATCHES_AT_ONCE):
             for batch in batches:
                 self._intake.remember(batch.messages, still_open)
             begin = batches[-1].seq
@@ -247,10 +255,8 @@ class Keeper:
         while True:
             self.collect(0.2)
             try:
-                if not self.follow(hurry=stop.is_set()):
-                    if stop.is_set():
-                        break
-                    continue
+                if not self.follow(hurry=stop.is_set()) and stop.is_set():
+                    break
             except StoreUnavailable as error:
                 metrics.DATABASE_FAILURES.inc()
                 log.warning("database_unavailable", error=str(error))
@@ -274,14 +280,15 @@ class Keeper:
         self._save_snapshot()
 
     def follow(self, *, hurry: bool) -> bool:
-        """Take the next step if something was told that must not wait, or `hurry`; whether there was one.
+        """Take the next step if something was told that must not wait, or `hurry`; whether it was taken.
 
-        A step that fails stands to be taken again.
+        A step that fails, or is held up by a telemetry store that is behind, stands to be taken again.
         """
         if not self._waiting or (self._can_wait() and not hurry):
             return False
         self._stepped_s = self._clock.monotonic_s()
-        self._step(self._waiting[0])
+        if not self._step(self._waiting[0]):
+            return False
         self._waiting.popleft()
         return True
 
@@ -298,7 +305,8 @@ class Keeper:
     def collect(self, wait_s: float) -> None:
         """Take what the intake told; news without actions are covered by the next."""
         try:
-            told = self._intake.told.get(timeout=wait_s if not self._waiting or self._can_wait() else 0)
+            idle = not self._waiting or self._held or self._can_wait()
+            told = self._intake.told.get(timeout=wait_s if idle else 0)
             while True:
                 if self._waiting and not self._waiting[-1].actions and not told.actions:
                     self._waiting.pop()
@@ -316,18 +324,20 @@ class Keeper:
             and self._clock.monotonic_s() - self._stepped_s < BACKLOG_STEP_S
         )
 
-    def _step(self, told: Told) -> None:
-        """Catch up with what was told, and write it down."""
+    def _step(self, told: Told) -> bool:
+        """Catch up with what was told, and write it down; False where that has to wait."""
         self._introduce()
         self._judge_anew()
         while self._applied < told.seq:
+            if self._is_held():
+                return False
             batches = self._read(told.seq)
             if not batches:
                 break
             last = batches[-1]
             if last.seq >= told.seq:
                 self._advance(batches, told)
-                return
+                return True
             # Not as of when it was written: what was heard before that may stand in the next batch.
             heard = [int(batch.messages.observed[-1]) for batch in batches if len(batch.messages)]
             now_us = max([self._through_us, *heard])
@@ -336,6 +346,20 @@ class Keeper:
             self._applied = last.seq
             self._observe(step)
         self._advance([], told)
+        return True
+
+    def _is_held(self) -> bool:
+        """Whether of a backlog enough waits for the telemetry store; what that can answer by now is taken in.
+
+        Nobody waits for the deadlines of a backlog, so the ledger may. It says that it is at work.
+        """
+        self._held = not self._listening and len(self._postponed) >= MOST_HELD
+        if self._held:
+            step = self._apply([], self._through_us)
+            self._write(step, None, self._applied, held=True)
+            self._observe(step)
+            self._held = len(self._postponed) >= MOST_HELD
+        return self._held
 
     def _introduce(self) -> None:
         """Count what devices said lately that were registered after the snapshot, and not noticed before."""
@@ -436,8 +460,8 @@ class Keeper:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    def _write(self, step: Step, told: Told | None, seq: int) -> None:
-        """Write a step down, which ends with batch `seq`."""
+    def _write(self, step: Step, told: Told | None, seq: int, *, held: bool = False) -> None:
+        """Write a step down, which ends with batch `seq`; `held`: no time passes, and that is told."""
         now_s = self._clock.monotonic_s()
         at_us = self._through_us if told is None else told.through_us
         self._incidents.observe(step.transitions, self._books.fleet, at_us)
@@ -449,6 +473,8 @@ class Keeper:
         mark = None
         if told is not None:
             mark = Watermark(told.through_us, told.listening, self._clock.now_us(), self._session)
+        elif held and self._noted:
+            mark = Watermark(self._through_us, self._listening, self._clock.now_us(), self._session)
         with self._db.write() as connection:
             self._lease.renew(connection)
             if not self._noted:
@@ -461,7 +487,7 @@ class Keeper:
             write(connection, step, self._books, figures, mark, at_us, damping)
             waiting = len(self._postponed)
             # Fewer only with a watermark: on the way back to it, those that waited may still lie ahead.
-            tells_waiting = waiting > (self._told_waiting or 0) or mark is not None
+            tells_waiting = waiting > (self._told_waiting or 0) or told is not None
             if tells_waiting and waiting != self._told_waiting:
                 coverage.set_waiting(connection, waiting)
             tells = now_s >= self._due["spool"]

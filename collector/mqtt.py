@@ -22,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from collector.attempts import CONNECTION_LOST, NO_ANSWER, STOPPED, VERSION, Attempts
 from collector.client import PUBLISHING_AT_ONCE, V5, V311, BufferedClient, new_client, subscribe
 from collector.outbox import Outbox, Outgoing
-from collector.reader import BatchClient
+from collector.reader import PACKETS_A_TURN, BatchClient
 from collector.received import DUP, RETAIN, Publishes
 from pulse import logs
 from pulse.clock import Clock
@@ -41,7 +41,6 @@ UPTIME_TOPIC = "$SYS/broker/uptime"
 UPTIME_EVERY_S = 10
 """How often it says so (`sys_interval`, its default)."""
 
-PACKETS_A_TURN = 5_000
 LONGEST_WAIT_S = 1.0
 
 UNSUPPORTED_VERSION = 132

@@ -16,6 +16,10 @@ from collector.client import V5, BufferedClient
 from collector.received import Publishes
 
 CHUNK_BYTES = 262_144
+PACKETS_A_TURN = 5_000
+"""Gathered before the owner has to take them. paho reads on for as many pieces as it has messages to send,
+which after a reconnection would be a whole backlog."""
+
 PUBLISH, TYPE = 0x30, 0xF0
 AT_MOST_ONCE, AT_LEAST_ONCE, QOS = 0x00, 0x02, 0x06
 SHORT, LONGEST = 127, 268_435_455
@@ -39,6 +43,8 @@ class BatchClient(BufferedClient):
     def _packet_read(self) -> MQTTErrorCode:
         if self._in_packet["command"]:
             return super()._packet_read()
+        if len(self.gathered) >= PACKETS_A_TURN:
+            return MQTTErrorCode.MQTT_ERR_AGAIN
         if self._read:
             chunk = bytes(self._read)
             self._read = memoryview(b"")

@@ -30,7 +30,7 @@ class Redeliveries:
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
         self._received: dict[int, int] = {}
-        """Time of reception by identity, the latest last."""
+        """Time of reception by identity, the latest last; of messages noted together, that of the first."""
 
     def admit(self, message: Message, *, redelivered: bool = False) -> Message | None:
         """The message to keep, or None if it was received before. `redelivered`: the broker says so."""
@@ -58,8 +58,7 @@ class Redeliveries:
         identities = messages.identity[recognisable].tolist()
         fresh = self._received.keys().isdisjoint(identities) and len(set(identities)) == len(identities)
         if fresh and not messages.retained.any():
-            self._received.update(zip(identities, messages.observed[recognisable].tolist(), strict=True))
-            self._forget_oldest()
+            self._note(identities, messages)
             return messages
         admitted = [
             self.admit(message, redelivered=again)
@@ -76,10 +75,16 @@ class Redeliveries:
     def remember_many(self, messages: MessageColumns) -> None:
         """Note messages that were received; retained copies prove nothing and are left out."""
         own = messages.take(~messages.retained)
-        for identity in own.identity.tolist():
+        identities = own.identity.tolist()
+        for identity in identities:
             self._received.pop(identity, None)
-        self._received.update(zip(own.identity.tolist(), own.observed.tolist(), strict=True))
-        self._forget_oldest()
+        self._note(identities, own)
+
+    def _note(self, identities: Sequence[int], messages: MessageColumns) -> None:
+        """Note what came together: one time for all, since a number for each would be half of the memory."""
+        if identities:
+            self._received.update(dict.fromkeys(identities, int(messages.observed[0])))
+            self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         surplus = len(self._received) - self._remembered

@@ -27,7 +27,7 @@ from collector import snapshotfile, spoolfile
 from collector.snapshotfile import Snapshot
 from collector.spoolfile import BatchRow
 from pulse import logs
-from pulse.batches import MessageColumns, columns_of, unpacked
+from pulse.batches import MessageColumns, Origin, columns_of, unpacked
 from pulse.clock import Clock
 from pulse.errors import BadInput, StoreUnavailable
 from pulse.messages import Message, Quarantined
@@ -38,7 +38,7 @@ POSITION_BITS = 20
 STORED: Final = "stored"
 SNAPSHOT: Final = "snapshot"
 CONSUMERS = (STORED, SNAPSHOT)
-CACHED_MESSAGES = 65_536
+CACHED_MESSAGES = 32_768
 CACHED_BATCHES = 256
 VACUUM_PAGES = 2_000
 PROBE_SHARE = 0.9
@@ -125,6 +125,8 @@ class Spool:
         self._before_cache = 0
         """All batches after this number are in the cache."""
         self._damages: list[Damage] = []
+        self._origins: Sequence[Origin] = ()
+        """Of the batch that was read last: most have the same."""
         self._last = 0
         self._next = 0
         self._marks = dict.fromkeys(CONSUMERS, 0)
@@ -268,11 +270,12 @@ class Spool:
                     break
                 for number, written_us, count, checksum, body in rows:
                     seq = number
-                    batch = _verified(number, written_us, count, checksum, body)
+                    batch = _verified(number, written_us, count, checksum, body, self._origins)
                     if batch is None:
                         self._set_aside(number, count)
                     else:
                         batches.append(batch)
+                        self._origins = batch.messages.origins
                 if items is not None and sum(len(batch.messages) for batch in batches) >= items:
                     break
             return batches
@@ -470,12 +473,14 @@ def _batch(seq: int, written_us: int, messages: MessageColumns, quarantined: Seq
     )
 
 
-def _verified(seq: int, written_us: int, count: int, checksum: int, body: bytes) -> Batch | None:
+def _verified(
+    seq: int, written_us: int, count: int, checksum: int, body: bytes, like: Sequence[Origin]
+) -> Batch | None:
     if _checksum(seq, count, body) != checksum:
         return None
     try:
         packed, quarantined = _decoder.decode(body)
-        messages = unpacked(packed)
+        messages = unpacked(packed, like)
     except (msgspec.ValidationError, BadInput):
         older, quarantined = _decoder_1.decode(body)
         messages = columns_of(older)

@@ -207,14 +207,18 @@ class MessageColumns(Sequence[Message]):
         return dict(zip(found.names, found.values[row[at]].tolist(), strict=True))
 
 
-def unpacked(body: bytes) -> MessageColumns:
-    """What `packed` gave. Raises `BadInput` if it is none of ours."""
+def unpacked(body: bytes, like: Sequence[Origin] = ()) -> MessageColumns:
+    """What `packed` gave. Raises `BadInput` if it is none of ours.
+
+    `like` are the origins of another batch: where they are the same, both share them.
+    """
     try:
         saved = msgspec.msgpack.decode(body, type=_Packed)
         origins = [
             Origin(device, community, kind, _CHANNELS[channel])
             for device, community, kind, channel in saved.origins
         ]
+        shared = like if list(like) == origins else origins
         columns = {
             name: np.frombuffer(column, dtype=kind)
             for (name, kind), column in zip(_TYPES.items(), saved.columns, strict=True)
@@ -225,7 +229,7 @@ def unpacked(body: bytes) -> MessageColumns:
             metrics.append(Metrics(names, rows, np.frombuffer(values).reshape(len(rows), len(names))))
     except (msgspec.DecodeError, ValueError, IndexError) as error:
         raise BadInput(f"not a batch of messages: {error}") from error
-    return MessageColumns(origins, columns, saved.faults, metrics)
+    return MessageColumns(shared, columns, saved.faults, metrics)
 
 
 def columns_of(messages: Sequence[Message]) -> MessageColumns:

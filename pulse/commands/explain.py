@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pulse.clock import DAY_US, Clock, SystemClock, parse_time
+from pulse.commands.amounts import hours, signed_hours
 from pulse.commands.operating import check_known, database
 from pulse.indicators.books import Library
 from pulse.indicators.explain import UNEXPLAINED, Explaining
@@ -20,7 +21,6 @@ _WORDS = {
     Reason.REGISTRY.value: "登记册更正 / registry corrected",
     UNEXPLAINED: "无法解释 / unexplained",
 }
-_HOUR_S = 3600
 
 
 class Asked(NamedTuple):
@@ -85,19 +85,13 @@ def _rate(rate: Mapping[str, Any]) -> str:
     if rate["percent"] is None:
         return "—"
     upper = "" if rate["percent"] == rate["percent_upper"] else f"–{rate['percent_upper']}"
-    return f"{rate['percent']}{upper} %  = {_hours(rate['running'])} / {_hours(rate['total'])}"
+    return f"{rate['percent']}{upper} %  = {hours(rate['running'])} / {hours(rate['total'])}"
 
 
 def _change(change: Mapping[str, Any]) -> str:
     """Numerator and denominator, and the states that changed, in device-hours."""
-    states = "，".join(f"{slug} {_signed(amount)}" for slug, amount in change["states"].items() if amount)
-    rate = f"{_signed(change['running'])} / {_signed(change['total'])}"
+    states = "，".join(
+        f"{slug} {signed_hours(amount)}" for slug, amount in change["states"].items() if amount
+    )
+    rate = f"{signed_hours(change['running'])} / {signed_hours(change['total'])}"
     return f"{rate} 设备时 / device-hours" + (f" ({states})" if states else "")
-
-
-def _signed(seconds: float) -> str:
-    return f"{seconds / _HOUR_S:+.3f}" if seconds else "0"
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / _HOUR_S:,.1f} h"

@@ -12,6 +12,7 @@ from pulse.access.roles import Actor
 from pulse.access.showing import printable
 from pulse.access.showing_maintenance import Wish, plan_of, shown
 from pulse.clock import SystemClock
+from pulse.commands.amounts import hours
 from pulse.commands.operating import database, operator
 from pulse.errors import BadInput
 from pulse.indicators import effect as effects
@@ -168,12 +169,12 @@ def effect_lines(told: dict[str, Any]) -> Iterator[str]:
         yield "尚未开始，不改变过去 / yet to begin; changes no past"
     else:
         yield f"{told['from']} → {told['to']}"
-        yield from _compared("  ", period)
+        yield from _compared("  ", period, hours)
     yield f"现在 / now {told['at']}"
-    yield from _compared("  ", now)
+    yield from _compared("  ", now, "{:,}".format)
 
 
-def _compared(indent: str, both: dict[str, Any]) -> Iterator[str]:
+def _compared(indent: str, both: dict[str, Any], amount: Callable[[float], str]) -> Iterator[str]:
     for name, pair in (("全部/all", both["all"]), *both["by_community"].items()):
         before, after = pair["before"], pair["after"]
         yield printable(
@@ -181,9 +182,9 @@ def _compared(indent: str, both: dict[str, Any]) -> Iterator[str]:
             f"  调整后/adjusted {_percent(before['adjusted'])} → {_percent(after['adjusted'])}"
         )
         changed = [
-            f"{state} {amount:g} → {after['states'][state]:g}"
-            for state, amount in before["states"].items()
-            if amount != after["states"][state]
+            f"{state} {amount(seconds)} → {amount(after['states'][state])}"
+            for state, seconds in before["states"].items()
+            if seconds != after["states"][state]
         ]
         if changed:
             yield f"{indent}  " + "  ".join(changed)

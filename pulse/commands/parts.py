@@ -9,7 +9,7 @@ from types import FrameType
 from pulse import logs
 from pulse.clock import Clock, SystemClock
 from pulse.errors import PulseError, StoreUnavailable
-from pulse.limits import allow_connections
+from pulse.limits import allow_connections, share_heap
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.opening import open_store
@@ -37,6 +37,7 @@ def opened(settings: Settings) -> Iterator[Parts]:
     """Open the stores, migrate what is older than the program, and close them at the end."""
     logs.configure(settings.log_level)
     allow_connections(CONNECTIONS)
+    share_heap()
     try:
         # What lies there tells who lives where, and holds the hashes of passwords.
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

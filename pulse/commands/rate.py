@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pulse.clock import Clock, SystemClock, parse_time
+from pulse.commands.amounts import hours
 from pulse.commands.operating import check_known, database
 from pulse.errors import BadInput
 from pulse.indicators.online_rate import OnlineRate
@@ -20,7 +21,6 @@ _STATES = {
     "not_commissioned": "未启用",
     "retired": "已停用",
 }
-_HOUR_S = 3600
 
 
 class Asked(NamedTuple):
@@ -101,4 +101,4 @@ def _rate(part: Mapping[str, Any], *, is_period: bool) -> str:
 
 
 def _amount(amount: float, is_period: bool) -> str:
-    return f"{amount / _HOUR_S:,.1f} h" if is_period else f"{amount}"
+    return hours(amount) if is_period else f"{amount}"

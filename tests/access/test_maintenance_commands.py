@@ -68,8 +68,8 @@ def test_what_is_planned_is_recorded_without_a_question() -> None:
 
 def test_what_began_long_ago_shows_its_effect_and_is_saved_if_one_says_so() -> None:
     told = run("add", *LATE, *SOUTH, *WHY, answer="n\n")
-    assert "offline 14400 → 0" in told
-    assert "excluded 0 → 14400" in told
+    assert "offline 4.0 h → 0.0 h" in told
+    assert "excluded 0.0 h → 4.0 h" in told
     assert "另一人批准" in told
     assert "没有保存" in told
     assert listed() == []
@@ -81,7 +81,7 @@ def test_another_person_approves_and_shows_before(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Conflict, match="somebody else"):
         run("approve", "1")
     as_somebody_else(monkeypatch)
-    assert "excluded 0 → 14400" in run("show", "1")
+    assert "excluded 0.0 h → 4.0 h" in run("show", "1")
     assert "批准/by cli:li" in run("approve", "1")
     assert "excluded" not in run("show", "1")
     assert "取消/by cli:li：改期" in run("cancel", "1", "--reason", "改期")

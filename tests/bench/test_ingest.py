@@ -122,6 +122,8 @@ def test_memory_does_not_grow_with_the_backlog(tmp_path: Path, broker: RunningBr
     introduced(one)
     backlog.fill(broker, LARGE, 0, 2)
     figures = {"embedded store": drained(one, LARGE, lambda: backlog.stored(one.settings.data_dir))[0]}
+    with backlog.collector(Process(one, "collector", open_files=None)):
+        until(lambda: waiting(one) == 0)
     backlog.fill(broker, LARGE, 1, 2)
     figures["telemetry store away"] = drained(one, LARGE, lambda: waiting(one), **away)[0]
     print(f"\n{LARGE:,} heartbeats in the backlog")

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from collector import coverage as causes
+from collector import keeper
+from collector.archive import Archive
 from collector.service import Collector
 from pulse.clock import SystemClock
 from pulse.errors import Conflict, StoreRejected, StoreUnavailable
@@ -141,6 +143,13 @@ def waiting(station: Station) -> int:
         return coverage.waiting(connection)
 
 
+def watermark(station: Station) -> coverage.Watermark:
+    with station.db.read() as connection:
+        found = coverage.watermark(connection)
+    assert found is not None
+    return found
+
+
 def published_now(station: Station) -> None:
     publication = Publication(Library(station.db, SystemClock(), TIMEOUT_S))
     with station.db.read() as connection:
@@ -187,6 +196,35 @@ def test_late_messages_wait_for_the_store_that_knows_the_past(tmp_path: Path, br
     first, second = recomputed(station)
     assert (first.outcome, [reason.slug for reason in first.reasons]) == ("explained", ["late_messages"])
     assert second.outcome == "same"
+    assert_replay_agrees(station, "cam-1")
+
+
+def test_of_a_backlog_the_ledger_reads_no_more_than_the_store_lets_it(
+    tmp_path: Path, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for the store lies in the spool; meanwhile the collector says that it is at work."""
+    monkeypatch.setattr(keeper, "MOST_HELD", 20)
+    monkeypatch.setattr(keeper, "STEP_MESSAGES", 10)
+    monkeypatch.setitem(Archive.__init__.__kwdefaults__, "window_messages", 5)  # type: ignore[arg-type]
+    station = Station(tmp_path / "behind", broker.url, batch_max_messages=10)
+    station.register("cam-1")
+    with station.collecting():
+        eventually(station.listening, "listening")
+    store = moody(station)
+    store.away = True
+    with field(station.url) as devices:
+        for seq in range(200):
+            devices.beat("cam-1", timed(station, seq, 201.0 - seq))
+    with station.collecting() as collector:
+        eventually(lambda: collector.spool.depth().messages == 200, "the backlog in the spool")
+        eventually(lambda: waiting(station) >= 20, "enough waiting")
+        written_us = watermark(station).written_us
+        eventually(lambda: watermark(station).written_us > written_us, "a sign of life")
+        assert 20 <= waiting(station) <= 40
+        assert not watermark(station).listening
+        store.away = False
+        eventually(station.listening, "listening again", 30)
+        eventually(lambda: waiting(station) == 0, "nothing waiting", 30)
     assert_replay_agrees(station, "cam-1")
 
 

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from collector.client import V5, V311, BufferedClient
-from collector.reader import CHUNK_BYTES, BatchClient, _packet
+from collector.reader import CHUNK_BYTES, PACKETS_A_TURN, BatchClient, _packet
 from collector.received import DUP, RETAIN, Publishes, Received
 
 PINGRESP = b"\xd0\x00"
@@ -241,3 +241,18 @@ def test_the_private_parts_of_paho_are_as_the_reader_knows_them() -> None:
     assert "self._sock_recv(" in inspect.getsource(Client._packet_read)
     assert "self._packet_handle()" in inspect.getsource(Client._packet_read)
     assert "_last_bytes_received" in inspect.getsource(Client._check_keepalive)
+
+
+def test_no_more_is_read_in_a_turn_than_its_owner_can_take() -> None:
+    """paho reads a piece for each message that it has to send; after a reconnection that are thousands."""
+    client = BatchClient(CallbackAPIVersion.VERSION2, "test", protocol=V311, manual_ack=True)
+    piece = b"".join(publish(b"a", b"x" * 50, V311) for _ in range(500))
+    client._sock = cast(Any, Stream([piece] * 100))
+    for mid in range(1, 101):
+        client._out_messages[mid] = MQTTMessage(mid)
+    assert client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+    assert PACKETS_A_TURN <= len(client.gathered) < PACKETS_A_TURN + 500
+    client.gathered = Publishes()
+    assert client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+    assert len(client.gathered) >= PACKETS_A_TURN
+    client._sock = None

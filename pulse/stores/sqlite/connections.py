@@ -95,7 +95,7 @@ class Connections:
             # The spool forgets a batch once it is here, so a commit has to survive a power cut.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            connection.execute("PRAGMA cache_size = -16000")
+            connection.execute("PRAGMA cache_size = -4000")
             self._writer = connection
         return self._writer
 
