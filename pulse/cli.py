@@ -14,6 +14,7 @@ from pulse import (
     cli_lives,
     cli_maintenance,
     cli_policies,
+    helppages,
     logs,
 )
 from pulse.errors import BadInput, PulseError
@@ -60,6 +61,7 @@ def main() -> None:
     """Run the command line; what people did wrong ends with one clear line and exit status 2."""
     # Before any command: standard output is for what was asked for, which programs read.
     logs.configure("WARNING")
+    helppages.keep_letters()
     try:
         app()
     except BadInput as error:

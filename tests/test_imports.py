@@ -48,6 +48,7 @@ PART_OF_ANOTHER = {
     "anyio": "fastapi",
     "pydantic": "pydantic-settings",
     "urllib3": "influxdb-client",
+    "rich": "typer",
 }
 
 WALL_CLOCK = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
