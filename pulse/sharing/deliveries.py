@@ -295,7 +295,10 @@ def _item(
         return NOT_IN_SERVICE
     try:
         data = msgspec.json.decode(record.body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        leaving = shared(data, kind, key, outlet.fields.get(kind.id))
+        # What cannot be written would hold up everything behind it.
+        _json(leaving)
+    except (msgspec.DecodeError, ValueError):
         return UNREADABLE
     return Item(
         f"{record.identity:016x}",
@@ -305,7 +308,7 @@ def _item(
         record.kind,
         record.at_us,
         record.observed_us,
-        shared(data, kind, key, outlet.fields.get(kind.id)),
+        leaving,
     )
 
 
