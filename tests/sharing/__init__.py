@@ -1,0 +1,1 @@
+"""Data sharing: what is pure."""
