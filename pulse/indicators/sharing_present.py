@@ -1,11 +1,11 @@
 """The data-sharing ratio as answers: numbers that travel together, and the state of every kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pulse.clock import to_iso
 from pulse.indicators.present import percent, ratio
-from pulse.sharing.ratio import Answer, Judged, KindState, Ratio
+from pulse.sharing.ratio import Answer, Judged, KindState, Ratio, Why, nearest, state_of
 
 NAME = "data-sharing-ratio"
 
@@ -84,11 +84,16 @@ def compact(found: Answer) -> dict[str, Any]:
 
 
 def _compact(found: Ratio) -> dict[str, Any]:
+    return _counted({one.kind.id: one.why for one in found.kinds})
+
+
+def _counted(whys: Mapping[str, Why]) -> dict[str, Any]:
+    states = [state_of(why) for why in whys.values()]
     return {
-        "shared": found.shared,
-        "unknown": found.unknown,
-        "collectable": found.collectable,
-        "kinds": {one.kind.id: [str(one.state), str(one.why)] for one in found.kinds},
+        "shared": states.count(KindState.SHARED),
+        "unknown": states.count(KindState.UNKNOWN),
+        "collectable": len(states) - states.count(KindState.NOT_COLLECTABLE),
+        "kinds": {name: [str(state_of(why)), str(why)] for name, why in whys.items()},
     }
 
 
@@ -101,6 +106,15 @@ def of_compact(part: Mapping[str, Any]) -> dict[str, Any]:
             for name, (state, why) in sorted(part["kinds"].items())
         ],
     }
+
+
+def together(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was published of several communities, as it is of all of them together."""
+    whys: dict[str, list[Why]] = {}
+    for part in parts:
+        for name, (_, why) in part["kinds"].items():
+            whys.setdefault(name, []).append(Why(why))
+    return _counted({name: nearest(own) for name, own in sorted(whys.items())})
 
 
 def states(part: Mapping[str, Any]) -> dict[str, int]:
