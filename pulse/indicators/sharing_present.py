@@ -6,6 +6,7 @@ from typing import Any
 from pulse.clock import to_iso
 from pulse.indicators.present import percent, ratio
 from pulse.sharing.ratio import Answer, Judged, KindState, Ratio, Why, nearest, state_of
+from pulse.stores.relational.published import PublishedValue
 
 NAME = "data-sharing-ratio"
 
@@ -123,3 +124,17 @@ def states(part: Mapping[str, Any]) -> dict[str, int]:
     for state, _ in part["kinds"].values():
         amounts[state] += 1
     return amounts
+
+
+def told(value: PublishedValue) -> dict[str, Any]:
+    """A published value as it is told to the live streams and to MQTT."""
+    at = to_iso(value.at_us)
+    return {
+        "name": NAME,
+        **of_compact(value.figures["all"]),
+        "at": at,
+        "by_community": {
+            name: {"name": NAME, **of_compact(part), "at": at}
+            for name, part in sorted(value.figures["by_community"].items())
+        },
+    }

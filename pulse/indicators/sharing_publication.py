@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from pulse.chain import Head, shown
-from pulse.clock import to_iso
 from pulse.indicators import sharing_judging
 from pulse.indicators.books import Library
 from pulse.indicators.data_sharing import Kinds
 from pulse.indicators.indicator import Drafted, Verdict
 from pulse.indicators.sharing_books import Asked, Found, worked_out
 from pulse.indicators.sharing_inputs import FORM, sections
-from pulse.indicators.sharing_present import NAME, compact, of_compact, states
+from pulse.indicators.sharing_present import NAME, compact, of_compact, states, told
 from pulse.stores.base import IndicatorPoint
 from pulse.stores.relational import coverage, meta, receipts
 from pulse.stores.relational import registry as registered
@@ -145,20 +144,6 @@ class SharingPublication:
             meta.count(connection, meta.COVERAGE),
         )
         return dict(zip(_VERSIONS, counts, strict=True))
-
-
-def told(value: PublishedValue) -> dict[str, Any]:
-    """A published value as it is told to the live streams and to MQTT."""
-    at = to_iso(value.at_us)
-    return {
-        "name": NAME,
-        **of_compact(value.figures["all"]),
-        "at": at,
-        "by_community": {
-            name: {"name": NAME, **of_compact(part), "at": at}
-            for name, part in sorted(value.figures["by_community"].items())
-        },
-    }
 
 
 def _point(at_us: int, community: str, part: Mapping[str, Any]) -> IndicatorPoint:
