@@ -1,1 +1,1 @@
-"""Data sharing: the pure parts."""
+"""Data sharing: what is pure."""
