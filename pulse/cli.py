@@ -14,6 +14,7 @@ from pulse import (
     cli_lives,
     cli_maintenance,
     cli_policies,
+    cli_sharing,
     logs,
 )
 from pulse.errors import BadInput, PulseError
@@ -49,6 +50,8 @@ app.add_typer(cli_coverage.incidents_app, name="incidents")
 app.add_typer(cli_indicators.indicators_app, name="indicators")
 app.add_typer(cli_maintenance.app, name="maintenance")
 app.add_typer(cli_policies.policy_app, name="policy")
+app.add_typer(cli_sharing.outlet_app, name="outlet")
+app.add_typer(cli_sharing.sharing_app, name="sharing")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
     no_args_is_help=True,

@@ -26,6 +26,7 @@ WIRING = (
     "pulse.cli_lives",
     "pulse.cli_maintenance",
     "pulse.cli_policies",
+    "pulse.cli_sharing",
     "pulse.commands",
 )
 
