@@ -1,1 +1,1 @@
-"""Tests of pulse.sharing."""
+"""Data sharing: the pure parts."""
