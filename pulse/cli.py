@@ -10,6 +10,7 @@ from pulse import (
     __version__,
     cli_access,
     cli_coverage,
+    cli_departments,
     cli_indicators,
     cli_lives,
     cli_maintenance,
@@ -49,6 +50,7 @@ app.add_typer(cli_coverage.incidents_app, name="incidents")
 app.add_typer(cli_indicators.indicators_app, name="indicators")
 app.add_typer(cli_maintenance.app, name="maintenance")
 app.add_typer(cli_policies.policy_app, name="policy")
+app.add_typer(cli_departments.app, name="simulate-departments")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
     no_args_is_help=True,

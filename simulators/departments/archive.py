@@ -61,7 +61,7 @@ class Archive:
     def accept(
         self, delivery: str, digest: str, content: Content, now_us: int, *, forget: bool = False
     ) -> Outcome:
-        """Keep a delivery's records, each once; with `forget` the delivery is noted and its records are not."""
+        """Keep a delivery's records, each once; with `forget` only that the delivery came."""
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             known = self._db.execute("SELECT digest FROM deliveries WHERE id = ?", (delivery,)).fetchone()
@@ -95,25 +95,15 @@ class Archive:
         ).fetchone()
         return of_ids(()) if found is None else Holding(*found)
 
-    def held(self, day: str) -> dict[str, Holding]:
-        """What is held of a day, by kind of data."""
+    def standing(self, day: str) -> tuple[str | None, dict[str, Holding]]:
+        """The last delivery that came, by its number, and what was held of a day then, by kind of data."""
         with self._lock:
+            last = self._db.execute("SELECT id FROM deliveries ORDER BY number DESC LIMIT 1").fetchone()
             rows = self._db.execute(
                 "SELECT data_kind, records, digest FROM holdings WHERE day = ? ORDER BY data_kind", (day,)
             ).fetchall()
-        return {data_kind: Holding(records, digest) for data_kind, records, digest in rows}
-
-    def days(self) -> list[str]:
-        """The days of which something is held, the newest first."""
-        with self._lock:
-            rows = self._db.execute("SELECT DISTINCT day FROM holdings ORDER BY day DESC").fetchall()
-        return [day for (day,) in rows]
-
-    def through(self) -> str | None:
-        """The last delivery that came, by its number; None if none did."""
-        with self._lock:
-            found = self._db.execute("SELECT id FROM deliveries ORDER BY number DESC LIMIT 1").fetchone()
-        return None if found is None else str(found[0])
+        held = {data_kind: Holding(records, digest) for data_kind, records, digest in rows}
+        return (None if last is None else str(last[0])), held
 
     def totals(self) -> Totals:
         """What is held in all."""

@@ -33,7 +33,7 @@ class Quiet(NamedTuple):
 
 
 class Content(NamedTuple):
-    """A delivery's content; `delivery` is the id that it says itself, "" where the form has no place for it."""
+    """A delivery's content; `delivery` is the id that it says itself, "" where it says none."""
 
     delivery: str
     records: tuple[Record, ...]
@@ -84,7 +84,10 @@ def _read_json(content: bytes) -> Content:
         ),
         tuple(
             Quiet(
-                one.data_kind, one.community, parse_time(one.from_, "quiet.from"), parse_time(one.to, "quiet.to")
+                one.data_kind,
+                one.community,
+                parse_time(one.from_, "quiet.from"),
+                parse_time(one.to, "quiet.to"),
             )
             for one in body.quiet
         ),
