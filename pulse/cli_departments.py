@@ -90,7 +90,7 @@ def control(
         str | None,
         typer.Argument(
             metavar="[BEHAVIOUR]",
-            help="start, stop, status, close, slow, lost, forget, redirect, future, report: 行为 / behaviour.",
+            help="start, stop, status, close, slow, lost, forget, redirect, future, report: 行为 / what.",
         ),
     ] = None,
     status: Annotated[int, typer.Option(min=200, max=599, help="回答的状态 / Status to answer.")] = 500,

@@ -35,17 +35,17 @@ class Department(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     outlet: str = ""
     host: str = "127.0.0.1"
     port: _Port = 0
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
     max_bytes: Annotated[int, Meta(ge=1)] = MOST_BYTES
     broker: str = ""
     topic: str = ""
-    broker_ca: Path | None = None
+    broker_ca: str | None = None
     pulse: str = ""
-    token: Path | None = None
+    token: str | None = None
     every_s: _Every = 5.0
     report_every_s: _Every | None = None
-    keys: tuple[Path, ...] = ()
+    keys: tuple[str, ...] = ()
     behaviour: tuple[Step, ...] = ()
 
     @property
@@ -60,11 +60,11 @@ class Department(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def read_token(self) -> str | None:
         """The API token of its file, None if none is given. Raises `BadInput` naming the file."""
-        return None if self.token is None else _read(self.token).decode("utf-8", "replace").strip()
+        return None if self.token is None else _read(Path(self.token)).decode("utf-8", "replace").strip()
 
     def read_keys(self) -> tuple[Key, ...]:
         """The keys to verify with. Raises `BadInput` naming the file."""
-        return tuple(_key(self.name, path) for path in self.keys)
+        return tuple(_key(self.name, Path(path)) for path in self.keys)
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,10 +130,10 @@ def check(departments: Iterable[Department], where: str) -> None:
 
 def _placed(one: Department, folder: Path) -> Department:
     found = {
-        name: None if (value := getattr(one, name)) is None else folder / value
+        name: None if (value := getattr(one, name)) is None else str(folder / value)
         for name in ("tls_cert", "tls_key", "broker_ca", "token")
     }
-    return msgspec.structs.replace(one, keys=tuple(folder / key for key in one.keys), **found)
+    return msgspec.structs.replace(one, keys=tuple(str(folder / key) for key in one.keys), **found)
 
 
 def _read(path: Path) -> bytes:

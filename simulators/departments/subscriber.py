@@ -7,6 +7,7 @@ The broker's acknowledgement is the receipt. Stopped, it has no subscription, an
 import contextlib
 import queue
 import threading
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -85,8 +86,9 @@ class Subscriber:
         )
         if self._broker.username is not None:
             client.username_pw_set(self._broker.username, self._broker.password)
+        ca = self._department.broker_ca
         if self._broker.tls:
-            client.tls_set_context(client_context(self._department.broker_ca, where=_CA))
+            client.tls_set_context(client_context(Path(ca) if ca else None, where=_CA))
         client.reconnect_delay_set(1, 5)
         client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: self.subscribed.set()
