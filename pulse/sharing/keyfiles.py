@@ -171,7 +171,7 @@ def _check_closed(path: Path) -> None:
         raise BadInput("不是文件 / is no file", where=str(path))
     if found.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise BadInput(
-            f"他人可读写，请 chmod 600 / is open to others (mode {stat.S_IMODE(found.st_mode):o}); chmod 600 it",
+            f"他人可读写，请 chmod 600 / is open to others (mode {found.st_mode & 0o777:o}); chmod 600 it",
             where=str(path),
         )
 
