@@ -35,7 +35,8 @@ def with_records_of(connection: Connection, outlet: str, day: str, data_kinds: C
         .distinct()
         .join(
             deliveries,
-            (deliveries.c.outlet == delivery_days.c.outlet) & (deliveries.c.number == delivery_days.c.delivery),
+            (deliveries.c.outlet == delivery_days.c.outlet)
+            & (deliveries.c.number == delivery_days.c.delivery),
         )
         .where(
             delivery_days.c.outlet == outlet,
