@@ -10,7 +10,7 @@ from pulse import logs
 from pulse.batches import joined
 from pulse.clock import Clock
 from pulse.errors import StoreRejected, StoreUnavailable
-from pulse.messages import Channel, Message, Quarantined
+from pulse.messages import MAX_QUARANTINED_BYTES, Channel, Message, Quarantined, Record
 from pulse.stores.base import TelemetryStore, TransitionPoint
 from pulse.stores.relational import events, meta, quarantine
 from pulse.stores.relational.database import Database
@@ -90,11 +90,14 @@ class Feeder:
         batches = self._spool.read_after(
             self._spool.mark(STORED), limit=BATCHES_AT_ONCE, items=MESSAGES_AT_ONCE
         )
-        count = sum(len(batch.messages) for batch in batches)
+        count = sum(batch.stored for batch in batches)
         if batches:
             messages = joined([batch.messages for batch in batches])
             if len(messages):
                 self._give(messages)
+            records = [record for batch in batches for record in batch.records]
+            if records:
+                self._give_records(records)
             self._spool.advance(STORED, batches[-1].seq)
         return len(batches) == BATCHES_AT_ONCE or count >= MESSAGES_AT_ONCE
 
@@ -115,13 +118,29 @@ class Feeder:
         if written.refused:
             self._bury([(messages[position], reason) for position, reason in written.refused])
 
-    def _bury(self, refused: Sequence[tuple[Message, str]]) -> None:
-        metrics.REFUSED.inc(len(refused))
-        log.error("messages_refused_by_store", count=len(refused), reason=refused[0][1])
-        items = [
-            (m.order, Quarantined(m.observed_us, "refused_by_store", reason[:500], _topic(m), b"", 0))
-            for m, reason in refused
-        ]
+    def _give_records(self, records: Sequence[Record]) -> None:
+        """The same for records."""
+        try:
+            written = self._store.write_records(records)
+        except StoreRejected as error:
+            if len(records) == 1:
+                self._bury([(records[0], str(error))])
+                return
+            half = len(records) // 2
+            self._give_records(records[:half])
+            self._give_records(records[half:])
+            return
+        metrics.RECORDS_STORED.inc(written.stored - written.known)
+        metrics.RECORDS_KNOWN.inc(written.known)
+        if written.refused:
+            self._bury([(records[position], reason) for position, reason in written.refused])
+
+    def _bury(self, refused: Sequence[tuple[Message | Record, str]]) -> None:
+        of_records = sum(isinstance(one, Record) for one, _ in refused)
+        metrics.REFUSED.inc(len(refused) - of_records)
+        metrics.RECORDS_REFUSED.inc(of_records)
+        log.error("refused_by_store", count=len(refused), reason=refused[0][1])
+        items = [(one.order, _quarantined(one, reason)) for one, reason in refused]
         with self._db.write() as connection:
             self._lease.renew(connection)
             quarantine.put(connection, items)
@@ -166,6 +185,10 @@ class Feeder:
         self._answering = False
 
 
-def _topic(message: Message) -> str:
-    channel = "heartbeat" if message.channel is Channel.HEARTBEAT else "status"
-    return f"community/{message.community}/{message.kind}/{message.device}/{channel}"
+def _quarantined(one: Message | Record, reason: str) -> Quarantined:
+    if isinstance(one, Record):
+        channel, payload, size = f"data/{one.data_kind}", one.body[:MAX_QUARANTINED_BYTES], len(one.body)
+    else:
+        channel, payload, size = ("heartbeat" if one.channel is Channel.HEARTBEAT else "status"), b"", 0
+    topic = f"community/{one.community}/{one.kind}/{one.device}/{channel}"
+    return Quarantined(one.observed_us, "refused_by_store", reason[:500], topic, payload, size)

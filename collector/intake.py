@@ -5,6 +5,7 @@ It also asks the canary, drives the coverage machine, and tells the ledger's thr
 
 import queue
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,8 +15,10 @@ from collector import coverage, metrics
 from collector.coverage import Action, Coverage, Phase
 from collector.dialects import native
 from collector.dialects.many import Many, Plain
+from collector.dialects.records import is_record_topic
 from collector.mqtt import DROPPED_TOPIC, UPTIME_EVERY_S, UPTIME_TOPIC, Link
 from collector.received import Publishes, Received
+from collector.recordtaker import RecordTaker
 from collector.redeliveries import Redeliveries
 from collector.sequences import Sequences, Skip
 from collector.spool import Spool
@@ -26,7 +29,7 @@ from pulse.errors import Refused, StoreUnavailable
 from pulse.ledger.evidence import is_trusted
 from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import Blind, Evidence
-from pulse.messages import MAX_QUARANTINED_BYTES, Message, Quarantined
+from pulse.messages import MAX_QUARANTINED_BYTES, Message, Quarantined, Record
 from pulse.settings import Settings
 
 log = logs.get(__name__)
@@ -76,6 +79,11 @@ class _Pending:
         self.duplicates = 0
         self.late = 0
         self.quarantined: list[Quarantined] = []
+        self.records: list[Record] = []
+        self.records_received = 0
+        self.records_duplicate = 0
+        self.records_quarantined = Counter[str]()
+        """By reason; they are among `quarantined`."""
         self.doubted: set[str] = set()
         self.skipped: list[Skip] = []
         self.epoch = 0
@@ -91,7 +99,7 @@ class _Pending:
         return self.since_s is not None
 
     def items(self) -> int:
-        return self.accepted + len(self.quarantined)
+        return self.accepted + len(self.records) + len(self.quarantined)
 
     def messages(self) -> MessageColumns:
         """What was accepted, in the order of reception."""
@@ -103,12 +111,20 @@ class _Pending:
         metrics.ACCEPTED.inc(self.accepted)
         metrics.DUPLICATES.inc(self.duplicates)
         metrics.LATE.inc(self.late)
-        for item in self.quarantined:
-            metrics.QUARANTINED.labels(item.reason).inc()
+        for reason, count in (Counter(q.reason for q in self.quarantined) - self.records_quarantined).items():
+            metrics.QUARANTINED.labels(reason).inc(count)
+        if self.records_received:
+            metrics.RECORDS_ACCEPTED.inc(len(self.records))
+            metrics.RECORDS_DUPLICATE.inc(self.records_duplicate)
+            for reason, count in self.records_quarantined.items():
+                metrics.RECORDS_QUARANTINED.labels(reason).inc(count)
 
 
 class Intake:
-    """The link's handler. `registry` may be replaced by any thread; the rest belongs to the link's."""
+    """The link's handler.
+
+    `registry`, and the `kinds` of `records`, may be replaced by any thread; the rest belongs to the link's.
+    """
 
     def __init__(self, settings: Settings, spool: Spool, clock: Clock) -> None:
         self.link: Link
@@ -125,6 +141,7 @@ class Intake:
         self._spool = spool
         self._clock = clock
         self._redeliveries = Redeliveries()
+        self.records = RecordTaker(settings, self._redeliveries)
         self._sequences = Sequences()
         self._many = Many(settings.max_payload_bytes)
         self._last_judged: tuple[Sequence[Origin], Fleet | None, _Judged] = (), None, _judged((), Fleet())
@@ -146,9 +163,13 @@ class Intake:
 
     # -- before the link runs ------------------------------------------------------------------------
 
-    def remember(self, messages: MessageColumns, still_open: Blind | None) -> None:
+    def remember(
+        self, messages: MessageColumns, still_open: Blind | None, records: Sequence[Record] = ()
+    ) -> None:
         """Take up what an earlier process received last: redeliveries, and doubts of a gap still open."""
         self._redeliveries.remember_many(messages)
+        for record in records:
+            self._redeliveries.remember(record)
         fleet = self.registry
         doubtful, proving = self._doubtful(messages)
         times = self._times(messages, doubtful, proving)
@@ -255,13 +276,16 @@ class Intake:
                 pending.epoch = self.link.epoch
             if pending.earliest_us is None:
                 pending.earliest_us = part.observed_us
-            self._take(part)
+            records = self._take(part)
             # Only now: a message that could not be taken must not be acknowledged with the others.
             mids = part.acknowledgeable()
             pending.mids.extend(mids)
             pending.unacknowledgeable += len(part) - len(mids)
-            pending.received += len(part)
-            metrics.RECEIVED.inc(len(part))
+            pending.received += len(part) - records
+            metrics.RECEIVED.inc(len(part) - records)
+            if records:
+                pending.records_received += records
+                metrics.RECORDS_RECEIVED.inc(records)
             if pending.items() >= self._settings.batch_max_messages and not self._flush():
                 # The rest comes again in the next connection, as does what could not be kept.
                 rest = publishes.part(start, end)
@@ -311,8 +335,8 @@ class Intake:
 
     # -- messages ------------------------------------------------------------------------------------
 
-    def _take(self, part: Publishes) -> None:
-        """Decode, check the places, recognise redeliveries."""
+    def _take(self, part: Publishes) -> int:
+        """Decode, check the places, recognise redeliveries; gives how many were records."""
         queued = not self.coverage.listening
         try:
             plain = self._many.decode(part.topics, part.payloads, part.flags, part.observed_us, queued=queued)
@@ -320,12 +344,18 @@ class Intake:
             log.exception("decoding_many_failed", consequence="these messages are decoded one by one")
             plain = Plain(columns_of(()), np.empty(0, dtype=np.int64), list(range(len(part))))
         columns, positions = plain.columns, plain.positions
+        fleet, records = self.registry, 0
+        if plain.others:
+            of_records = [at for at in plain.others if is_record_topic(part.topics[at])]
+            records = len(of_records)
+            if records:
+                self._take_records(part, of_records, fleet, queued)
+                plain = plain._replace(others=sorted(set(plain.others).difference(of_records)))
         if plain.others:
             careful, where = self._take_carefully(part, plain.others, queued)
             positions = np.append(positions, where)
             columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
             positions = np.sort(positions)
-        fleet = self.registry
         judged = self._judge(columns.origins, fleet)
         wrong = judged.wrong
         if wrong.any():
@@ -337,13 +367,24 @@ class Intake:
                 )
             columns, positions = columns.take(~misplaced), positions[~misplaced]
         if not len(columns):
-            return
+            return records
         kept = self._redeliveries.admit_many(columns, lambda: part.redelivered(positions.tolist()))
         self._pending.duplicates += len(columns) - len(kept)
         if len(kept):
             # What was admitted one by one has its origins counted anew.
             same = kept.origins is columns.origins
             self._keep(kept, fleet, judged.where if same else _judged(kept.origins, fleet).where)
+        return records
+
+    def _take_records(self, part: Publishes, positions: Sequence[int], fleet: Fleet, queued: bool) -> None:
+        """Take the records at some positions."""
+        taken = self.records.take(part, positions, fleet, queued=queued)
+        pending = self._pending
+        pending.records += taken.records
+        pending.records_duplicate += taken.duplicates
+        for received, reason, detail in taken.rejected:
+            pending.records_quarantined[reason] += 1
+            self._quarantine(received, reason, detail)
 
     def _judge(self, origins: Sequence[Origin], fleet: Fleet) -> _Judged:
         """What the registry says of each origin; only the last answer is remembered, as fleets are large."""
@@ -467,7 +508,7 @@ class Intake:
         if pending.items():
             began_s = self._clock.monotonic_s()
             try:
-                self._spool.append(pending.messages(), pending.quarantined)
+                self._spool.append(pending.messages(), pending.quarantined, pending.records)
             except StoreUnavailable as error:
                 self._stall(str(error))
                 return False
@@ -500,9 +541,11 @@ class Intake:
         """Acknowledge nothing and leave: the broker keeps for us what we cannot."""
         metrics.SPOOL_STALLS.inc()
         metrics.GIVEN_UP.inc(self._pending.received)
+        metrics.RECORDS_GIVEN_UP.inc(self._pending.records_received)
         log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
         self._lost += self._pending.unacknowledgeable
         self._redeliveries.forget(self._pending.messages())
+        self._redeliveries.forget(self._pending.records)
         self._sequences.forget()
         self._pending = _Pending()
         self._end_cause = coverage.SPOOL_STALLED

@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
+from sqlalchemy import Connection
 
 from collector import metrics, recovery
 from collector.archive import WINDOW_MESSAGES, Archive
 from collector.booksreader import BooksReader
 from collector.coverage import Record
+from collector.datakinds import DataKinds
 from collector.flapping import Flappers
 from collector.flow import Flow
 from collector.incidents import Incidents
@@ -26,7 +28,7 @@ from collector.publisher import REPEAT_S, Publisher
 from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
 from collector.recovery import Books, Judged
 from collector.redeliveries import REMEMBERED
-from collector.spool import Batch, Spool
+from collector.spool import Batch, Spool, last_order
 from collector.steady import SteadyClock
 from pulse import logs
 from pulse.batches import columns_of, joined
@@ -40,9 +42,10 @@ from pulse.limits import give_back_memory
 from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
-from pulse.stores.relational import coverage, meta, registry, spoolstatus
+from pulse.stores.relational import catalogue, coverage, meta, recordmark, registry, spoolstatus
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
+from pulse.stores.relational.recordmark import RecordMark
 from pulse.stores.relational.spoolstatus import SpoolStatus
 
 log = logs.get(__name__)
@@ -118,6 +121,12 @@ class Keeper:
         self._introduced: list[str] = []
         """Devices that the engine has heard nothing of, and that may have said something lately."""
         self._stepped_s = 0.0
+        self._catalogue: int | None = None
+        """The version of the catalogue by which records are judged."""
+        self._record_mark: RecordMark | None = None
+        """How far records are stored, as the database has it."""
+        self._received_us: int | None = None
+        """Everything that was received before is in the spool, as the intake told last."""
         self._strangers = 0
         """Messages of strangers that are applied and not yet written."""
         self._reader = BooksReader(db, settings)
@@ -147,6 +156,8 @@ class Keeper:
         with self._db.read() as connection:
             self._books = recovery.read_books(connection, self._settings, self._host_us())
             self._intake.registry = self._books.fleet
+            self._take_catalogue(connection)
+            self._record_mark = recordmark.read(connection)
             # A snapshot beside which another collector has gone on writing is of the past.
             self._own_spool = recovery.is_own(connection, self._spool)
             snapshot = self._spool.load_snapshot() if self._own_spool else None
@@ -230,7 +241,7 @@ class Keeper:
         begin = self._spool.seq_before_newest(*wanted)
         while batches := self._spool.read_after(begin, limit=16):
             for batch in batches:
-                self._intake.remember(batch.messages, still_open)
+                self._intake.remember(batch.messages, still_open, batch.records)
             begin = batches[-1].seq
 
     def state_of(self, device: str) -> str | None:
@@ -300,6 +311,7 @@ class Keeper:
         try:
             told = self._intake.told.get(timeout=wait_s if not self._waiting or self._can_wait() else 0)
             while True:
+                self._received_us = told.through_us
                 if self._waiting and not self._waiting[-1].actions and not told.actions:
                     self._waiting.pop()
                 self._waiting.append(told)
@@ -465,9 +477,13 @@ class Keeper:
             if tells_waiting and waiting != self._told_waiting:
                 coverage.set_waiting(connection, waiting)
             tells = now_s >= self._due["spool"]
+            record_mark = self._records_stored() if tells else None
             if tells:
                 spoolstatus.write(connection, self._spool_status(now_s))
+            if record_mark is not None:
+                recordmark.write(connection, record_mark)
         self._noted = True
+        self._record_mark = record_mark or self._record_mark
         self._judged = judged or self._judged
         if tells_waiting:
             self._told_waiting = waiting
@@ -478,6 +494,20 @@ class Keeper:
             self._told = figures
             self._due["indicator"] = now_s + INDICATOR_S
             self._publish_indicator(figures, at_us)
+
+    def _records_stored(self) -> RecordMark | None:
+        """How far the telemetry store has come with records; None if that says nothing new.
+
+        What waits for the store was received at its earliest reception or later, and what is in no batch yet
+        not before what the intake told last. What was said is never taken back.
+        """
+        if self._received_us is None:
+            return None
+        seq, waiting_us = self._spool.stored()
+        before_us = self._received_us if waiting_us is None else min(self._received_us, waiting_us)
+        said = self._record_mark or RecordMark(-1, before_us)
+        mark = RecordMark(max(said.order, last_order(seq)), max(said.observed_us, before_us))
+        return mark if mark != self._record_mark else None
 
     def _judging(self) -> Judged:
         """By what the engine judges."""
@@ -568,9 +598,17 @@ class Keeper:
             return None
         self._due["registry"] = now_s + REGISTRY_S
         with self._db.read() as connection:
+            self._take_catalogue(connection)
             if registry.version(connection) != self._books.version:
                 self._reader.start(self._host_us())
         return None
+
+    def _take_catalogue(self, connection: Connection) -> None:
+        """Let records be judged by the catalogue as it is now, if it has changed."""
+        version = catalogue.version(connection)
+        if version != self._catalogue:
+            self._intake.records.kinds = DataKinds(catalogue.load(connection), self._host_us())
+            self._catalogue = version
 
     def _said_of_coverage(self) -> tuple[int, list[Blind]] | None:
         """What people made of coverage once that has changed, with its version; asked once a second."""

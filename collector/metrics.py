@@ -39,6 +39,18 @@ UNREGISTERED = Counter("pulse_messages_unregistered", "Accepted ones of devices 
 STORED = Counter("pulse_messages_stored", "Messages that are new in the telemetry store.")
 KNOWN = Counter("pulse_messages_known_to_store", "Messages that the telemetry store had already.")
 REFUSED = Counter("pulse_messages_refused_by_store", "Messages that the telemetry store will never take.")
+RECORDS_RECEIVED = Counter("pulse_records_received", "Records of kinds of data taken from the broker.")
+RECORDS_ACCEPTED = Counter("pulse_records_accepted", "Records that are durable in the spool.")
+RECORDS_DUPLICATE = Counter("pulse_records_duplicate", "Records recognised as received before.")
+RECORDS_QUARANTINED = Counter("pulse_records_quarantined", "Records that could not be accepted.", ["reason"])
+RECORDS_GIVEN_UP = Counter(
+    "pulse_records_given_up", "Records that the spool did not take; the broker delivers them again."
+)
+RECORDS_STORED = Counter("pulse_records_stored", "Records that are new in the telemetry store.")
+RECORDS_KNOWN = Counter("pulse_records_known_to_store", "Records that the telemetry store had already.")
+RECORDS_REFUSED = Counter(
+    "pulse_records_refused_by_store", "Records that the telemetry store will never take."
+)
 DISCARDED = Counter("pulse_messages_discarded", "QoS 0 messages lost while the spool could not take them.")
 STORE_FAILURES = Counter("pulse_store_failures", "Writes to the telemetry store that have to be repeated.")
 DATABASE_FAILURES = Counter("pulse_database_failures", "Writes to the database that have to be repeated.")

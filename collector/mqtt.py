@@ -32,7 +32,7 @@ from pulse.tls import explained
 
 log = logs.get(__name__)
 
-FILTERS = ("community/+/+/+/heartbeat", "community/+/+/+/status")
+FILTERS = ("community/+/+/+/heartbeat", "community/+/+/+/status", "community/+/+/+/data/+")
 DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
 """Mosquitto's count of messages that it dropped because a queue was full; other brokers have none."""
 

@@ -16,7 +16,7 @@ import msgspec
 
 from pulse.batches import MessageColumns, columns_of
 from pulse.clock import SECOND_US
-from pulse.messages import Message
+from pulse.messages import Message, Record
 from pulse.stores.sameness import BACKLOG_US, REDELIVERY_US
 
 REMEMBERED = 80_000
@@ -47,6 +47,25 @@ class Redeliveries:
             self.remember(message)
         return message
 
+    def admit_record(self, record: Record, *, retained: bool, redelivered: bool) -> Record | None:
+        """The record to keep, or None if it was received before; a retained copy is not remembered.
+
+        Where its time is believed, it is the same whenever it comes again: a device that sends anew what was
+        not acknowledged tells nothing new. Of a clock that stands still it is as with heartbeats.
+        """
+        if record.measured_us is None:
+            return record
+        earlier_us = self._received.get(record.identity)
+        if earlier_us is not None:
+            longest_us = BACKLOG_US if redelivered or record.queued else REPEATED_US
+            believed = record.at_us == record.measured_us
+            if retained or believed or record.observed_us - earlier_us <= longest_us:
+                return None
+            record = msgspec.structs.replace(record, identity=_own_identity(record))
+        if not retained:
+            self.remember(record)
+        return record
+
     def admit_many(
         self, messages: MessageColumns, redelivered: Callable[[], Sequence[bool]]
     ) -> MessageColumns:
@@ -67,8 +86,8 @@ class Redeliveries:
         ]
         return columns_of([message for message in admitted if message is not None])
 
-    def remember(self, message: Message) -> None:
-        """Note a message that was received."""
+    def remember(self, message: Message | Record) -> None:
+        """Note a message or record that was received."""
         self._received.pop(message.identity, None)
         self._received[message.identity] = message.observed_us
         self._forget_oldest()
@@ -87,7 +106,7 @@ class Redeliveries:
             for identity in list(islice(self._received, surplus)):
                 del self._received[identity]
 
-    def forget(self, messages: Iterable[Message]) -> None:
+    def forget(self, messages: Iterable[Message | Record]) -> None:
         """Take back what was admitted and then not kept: it will be delivered again."""
         for message in messages:
             self._received.pop(message.identity, None)
@@ -101,7 +120,7 @@ def _is_again(message: Message, age_us: int, redelivered: bool) -> bool:
     return age_us <= (REDELIVERY_US if message.seq is not None else REPEATED_US)
 
 
-def _own_identity(message: Message) -> int:
+def _own_identity(message: Message | Record) -> int:
     digest = hashlib.blake2b(message.identity.to_bytes(8, "big"), digest_size=8)
     digest.update(message.observed_us.to_bytes(8, "big", signed=True))
     return int.from_bytes(digest.digest(), "big") >> 1

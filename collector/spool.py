@@ -30,7 +30,7 @@ from pulse import logs
 from pulse.batches import MessageColumns, columns_of, unpacked
 from pulse.clock import Clock
 from pulse.errors import BadInput, StoreUnavailable
-from pulse.messages import Message, Quarantined
+from pulse.messages import Message, Quarantined, Record
 
 log = logs.get(__name__)
 
@@ -47,6 +47,9 @@ TRIM_BATCHES = 500
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[bytes, list[Quarantined]])
+_decoder_records = msgspec.msgpack.Decoder(tuple[bytes, list[Quarantined], list[Record]])
+_OF_THREE = 0x93
+"""First byte of a body that holds records too."""
 _decoder_1 = msgspec.msgpack.Decoder(tuple[list[Message], list[Quarantined]])
 """Batches of format 1, a message after the other: a file may still hold some when it is upgraded."""
 
@@ -56,12 +59,21 @@ class SpoolFull(StoreUnavailable):
 
 
 class Batch(NamedTuple):
-    """A durable batch. The items' orders of reception follow its number: messages first, then quarantine."""
+    """A durable batch.
+
+    The items' orders of reception follow its number: messages first, then records, then quarantine.
+    """
 
     seq: int
     written_us: int
     messages: MessageColumns
     quarantined: list[tuple[int, Quarantined]]
+    records: list[Record]
+
+    @property
+    def stored(self) -> int:
+        """How many items the telemetry store is given."""
+        return len(self.messages) + len(self.records)
 
 
 class Depth(NamedTuple):
@@ -97,6 +109,11 @@ class Damage(NamedTuple):
 def first_order(seq: int) -> int:
     """The order of reception of a batch's first item."""
     return seq << POSITION_BITS
+
+
+def last_order(seq: int) -> int:
+    """An order of reception that no item of a batch exceeds, and every one of the next does."""
+    return first_order(seq + 1) - 1
 
 
 class Spool:
@@ -141,12 +158,19 @@ class Spool:
 
     # -- writing -------------------------------------------------------------------------------------
 
-    def append(self, messages: Sequence[Message], quarantined: Sequence[Quarantined] = ()) -> Batch:
+    def append(
+        self,
+        messages: Sequence[Message],
+        quarantined: Sequence[Quarantined] = (),
+        records: Sequence[Record] = (),
+    ) -> Batch:
         """Commit one batch to disk and give it back with the orders of reception that it got."""
-        if len(messages) + len(quarantined) >= 1 << POSITION_BITS:
+        items = len(messages) + len(quarantined) + len(records)
+        if items >= 1 << POSITION_BITS:
             raise ValueError("a batch holds at most 2^20 - 1 items")
         columns = columns_of(messages)
-        body = _encoder.encode((columns.packed(), quarantined))
+        packed = columns.packed()
+        body = _encoder.encode((packed, quarantined, records) if records else (packed, quarantined))
         with self._lock:
             if self._bytes + len(body) > self.max_bytes:
                 raise SpoolFull(
@@ -154,10 +178,10 @@ class Spool:
                     " see why the telemetry store does not take them, or raise PULSE_SPOOL_MAX_BYTES"
                 )
             seq, now_us = self._next, self._clock.now_us()
-            observed = [q.observed_us for q in quarantined]
+            observed = [one.observed_us for one in quarantined] + [one.observed_us for one in records]
             if len(columns):
                 observed.append(int(columns.observed.min()))
-            items, oldest_us = len(columns) + len(quarantined), min(observed, default=now_us)
+            oldest_us = min(observed, default=now_us)
             with self._transaction():
                 self._db.execute(
                     "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?)",
@@ -168,7 +192,7 @@ class Spool:
             self._waiting = self._waiting.plus(_Sums(1, items, len(body)))
             self._first_waiting = self._first_waiting or (seq, oldest_us)
             self.taken += items
-            batch = _batch(seq, now_us, columns, quarantined)
+            batch = _batch(seq, now_us, columns, quarantined, records)
             self._remember(batch)
             return batch
 
@@ -273,7 +297,7 @@ class Spool:
                         self._set_aside(number, count)
                     else:
                         batches.append(batch)
-                if items is not None and sum(len(batch.messages) for batch in batches) >= items:
+                if items is not None and sum(batch.stored for batch in batches) >= items:
                     break
             return batches
 
@@ -311,6 +335,15 @@ class Spool:
         """The number of the oldest batch that the telemetry store does not have, else the next to come."""
         with self._lock:
             return self._next if self._first_waiting is None else self._first_waiting[0]
+
+    def stored(self) -> tuple[int, int | None]:
+        """The last batch that the telemetry store has, and the earliest reception of what waits for it.
+
+        None if nothing waits.
+        """
+        with self._lock:
+            waiting = self._first_waiting
+            return self._marks[STORED], None if waiting is None else waiting[1]
 
     def seq_before_newest(self, items: int, batches: int | None = None) -> int:
         """The number after which the newest batches begin that hold at most so many items; more in one do.
@@ -398,13 +431,13 @@ class Spool:
 
     def _remember(self, batch: Batch) -> None:
         self._cache.append(batch)
-        self._cached += len(batch.messages)
+        self._cached += batch.stored
         while len(self._cache) > CACHED_BATCHES or (self._cached > CACHED_MESSAGES and len(self._cache) > 1):
             self._uncache()
 
     def _uncache(self) -> None:
         oldest = self._cache.popleft()
-        self._cached -= len(oldest.messages)
+        self._cached -= oldest.stored
         self._before_cache = oldest.seq
 
     def _set_aside(self, seq: int, count: int) -> None:
@@ -454,29 +487,41 @@ def _up_to(batches: Iterable[Batch], items: int | None) -> list[Batch]:
     count = 0
     for batch in batches:
         taken.append(batch)
-        count += len(batch.messages)
+        count += batch.stored
         if items is not None and count >= items:
             break
     return taken
 
 
-def _batch(seq: int, written_us: int, messages: MessageColumns, quarantined: Sequence[Quarantined]) -> Batch:
+def _batch(
+    seq: int,
+    written_us: int,
+    messages: MessageColumns,
+    quarantined: Sequence[Quarantined],
+    records: Sequence[Record],
+) -> Batch:
     order = first_order(seq)
+    of_records = order + len(messages)
+    of_quarantined = of_records + len(records)
     return Batch(
         seq,
         written_us,
         messages.with_order(order),
-        [(order + len(messages) + position, item) for position, item in enumerate(quarantined)],
+        list(enumerate(quarantined, start=of_quarantined)),
+        [msgspec.structs.replace(one, order=of_records + at) for at, one in enumerate(records)],
     )
 
 
 def _verified(seq: int, written_us: int, count: int, checksum: int, body: bytes) -> Batch | None:
     if _checksum(seq, count, body) != checksum:
         return None
+    if body[0] == _OF_THREE:
+        packed, quarantined, records = _decoder_records.decode(body)
+        return _batch(seq, written_us, unpacked(packed), quarantined, records)
     try:
         packed, quarantined = _decoder.decode(body)
         messages = unpacked(packed)
     except (msgspec.ValidationError, BadInput):
         older, quarantined = _decoder_1.decode(body)
         messages = columns_of(older)
-    return _batch(seq, written_us, messages, quarantined)
+    return _batch(seq, written_us, messages, quarantined, ())

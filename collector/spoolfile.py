@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from pulse.errors import Conflict, PulseError, StoreError, StoreUnavailable
 
-FORMAT = 3
-"""2: batches are columns; those of 1 can still be read. 3: the ledger's snapshot is a file of its own."""
+FORMAT = 4
+"""2: batches are columns; those of 1 can still be read. 3: the ledger's snapshot is a file of its own.
+4: a batch may hold records of kinds of data; one without is as in 2 and 3."""
 """Kept as the file's `user_version`; its `application_id` tells it from every other spool."""
 
 _TABLES = """
@@ -48,10 +49,9 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_size_limit = 67108864")
         if db.execute("PRAGMA application_id").fetchone()[0] == 0:
             db.execute(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
-        if version in (1, 2):
-            db.executescript(f"BEGIN IMMEDIATE; {_FROM_2} PRAGMA user_version = {FORMAT}; COMMIT;")
-        if version == 0:
-            db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+        if version < FORMAT:
+            steps = {0: _TABLES, 1: _FROM_2, 2: _FROM_2}.get(version, "")
+            db.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {FORMAT}; COMMIT;")
         for (verdict,) in db.execute("PRAGMA quick_check(1)"):
             if verdict != "ok":
                 raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")

@@ -22,7 +22,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from json import loads
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -65,7 +65,10 @@ def place(topic: str) -> Place:
     """Read a topic; raises `Refused` (`unknown_topic`, `bad_id`)."""
     levels = topic.split("/")
     if len(levels) != 5 or levels[0] != "community" or levels[4] not in _CHANNELS:
-        raise Refused("unknown_topic", "expected community/{community}/{kind}/{device}/heartbeat or …/status")
+        raise Refused(
+            "unknown_topic",
+            "expected community/{community}/{kind}/{device}/heartbeat, …/status or …/data/{kind of data}",
+        )
     for name, level in zip(("community", "kind", "device"), levels[1:4], strict=True):
         if not is_id(level):
             raise Refused("bad_id", f"the {name} is not an id: 1 to 64 of A-Z a-z 0-9 . _ -")
@@ -97,7 +100,7 @@ def decode(
         evidence = _status_word(payload)
     elif payload:
         members = _members(payload)
-        measured_us = _time(members.get("ts"))
+        measured_us = time_us(members.get("ts"))
         seq = _sequence(members.get("seq"))
         evidence, fault = _health(members)
         metrics = _metrics(members)
@@ -158,7 +161,7 @@ def _members(payload: bytes) -> dict[str, Member]:
     # A flat object has one colon a member, and more only inside text: equal counts rule out a second
     # member of the same name, which the decoder would let win silently.
     if payload.count(b":") != len(members):
-        loads(payload, object_pairs_hook=_refuse_duplicates)
+        loads(payload, object_pairs_hook=refuse_duplicates)
     return members
 
 
@@ -168,7 +171,8 @@ def _shape(error: str) -> str:
     return "nested" if error.startswith("Expected `bool") else "not_an_object"
 
 
-def _refuse_duplicates(pairs: list[tuple[str, Member]]) -> None:
+def refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    """A hook of the JSON parser: raises `Refused` (`duplicate_member`)."""
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
@@ -176,13 +180,16 @@ def _refuse_duplicates(pairs: list[tuple[str, Member]]) -> None:
         seen.add(name)
 
 
-def _time(value: Member) -> int | None:
+def time_us(value: Any) -> int | None:
+    """The time that a member says, None for null. Raises `Refused` (`bad_time`)."""
     if value is None:
         return None
     if isinstance(value, bool):
         raise Refused("bad_time", "ts is true or false")
     if isinstance(value, str):
         us = _iso(value)
+    elif not isinstance(value, int | float):
+        raise Refused("bad_time", "ts is neither a number nor text")
     else:
         # Beyond this the product may be infinite.
         if abs(value) >= 1e300:

@@ -13,6 +13,7 @@ from pulse.limits import allow_connections
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.opening import open_store
+from pulse.stores.relational import catalogue
 from pulse.stores.relational.database import Database
 from pulse.stores.trust import ClockTrust
 
@@ -34,7 +35,10 @@ class Parts:
 
 @contextlib.contextmanager
 def opened(settings: Settings) -> Iterator[Parts]:
-    """Open the stores, migrate what is older than the program, and close them at the end."""
+    """Open the stores, migrate what is older than the program, and close them at the end.
+
+    A catalogue of kinds of data in which nothing was ever said gets the default kinds.
+    """
     logs.configure(settings.log_level)
     allow_connections(CONNECTIONS)
     try:
@@ -48,6 +52,8 @@ def opened(settings: Settings) -> Iterator[Parts]:
     db.open()
     with contextlib.closing(db):
         clock = SystemClock()
+        with db.write() as connection:
+            catalogue.seed(connection, clock.now_us())
         store = open_store(settings, clock_trusted=ClockTrust(db, clock))
         with contextlib.closing(store):
             yield Parts(settings, db, store, clock)

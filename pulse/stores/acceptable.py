@@ -1,12 +1,13 @@
 """What every telemetry store takes: one check in front of all back ends, so that none is laxer."""
 
+from collections.abc import Mapping
 from math import isfinite
 
 import numpy as np
 
 from pulse.batches import MessageColumns
 from pulse.ids import is_id
-from pulse.messages import Message
+from pulse.messages import Message, Record
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
@@ -23,24 +24,10 @@ class Checker:
 
     def why_not(self, message: Message) -> str | None:
         """None if every store takes the message, else the reason for people."""
-        origin = (message.device, message.community, message.kind)
-        if origin not in self._good:
-            for name, text in zip(("device", "community", "kind"), origin, strict=True):
-                if not is_id(text):
-                    return f"{name} {text[:80]!a} is not an id"
-            if len(self._good) >= self._remembered:
-                self._good.clear()
-            self._good.add(origin)
-        if not TIME_MIN_US <= message.observed_us <= TIME_MAX_US:
-            return f"observed_us {message.observed_us} is no time of this age"
-        for name, number in (
-            ("measured_us", message.measured_us),
-            ("seq", message.seq),
-            ("identity", message.identity),
-            ("order", message.order),
-        ):
-            if number is not None and not INT64_MIN <= number <= INT64_MAX:
-                return f"{name} does not fit 64 bits"
+        numbers = {"measured_us": message.measured_us, "seq": message.seq}
+        reason = self._why_not(message, numbers)
+        if reason is not None:
+            return reason
         if message.fault is not None and not _encodable(message.fault):
             return "fault is not valid Unicode"
         for metric, value in (message.metrics or {}).items():
@@ -48,6 +35,37 @@ class Checker:
                 return "the name of a metric is not valid Unicode"
             if not isfinite(value):
                 return f"metric {metric[:80]!r} is not a finite number"
+        return None
+
+    def why_no_record(self, record: Record) -> str | None:
+        """The same of a record."""
+        if not is_id(record.data_kind):
+            return f"data_kind {record.data_kind[:80]!a} is not an id"
+        numbers = {"measured_us": record.measured_us, "at_us": record.at_us}
+        reason = self._why_not(record, numbers)
+        if reason is not None:
+            return reason
+        try:
+            record.body.decode()
+        except UnicodeDecodeError:
+            return "body is not UTF-8"
+        return None
+
+    def _why_not(self, one: Message | Record, numbers: Mapping[str, int | None]) -> str | None:
+        """What is wrong with the members that messages and records share, and with further numbers."""
+        origin = (one.device, one.community, one.kind)
+        if origin not in self._good:
+            for name, text in zip(("device", "community", "kind"), origin, strict=True):
+                if not is_id(text):
+                    return f"{name} {text[:80]!a} is not an id"
+            if len(self._good) >= self._remembered:
+                self._good.clear()
+            self._good.add(origin)
+        if not TIME_MIN_US <= one.observed_us <= TIME_MAX_US:
+            return f"observed_us {one.observed_us} is no time of this age"
+        for name, number in {**numbers, "identity": one.identity, "order": one.order}.items():
+            if number is not None and not INT64_MIN <= number <= INT64_MAX:
+                return f"{name} does not fit 64 bits"
         return None
 
 

@@ -43,7 +43,7 @@ class Collected(NamedTuple):
 
     data_kind: str
     community: str
-    count: int
+    records: int
     first_us: int | None
     last_us: int | None
 
@@ -111,8 +111,8 @@ class TelemetryStore(Protocol):
 
     def write_records(self, records: Sequence[Record]) -> Written:
         """Store records durably, as `write_messages` does messages; their orders are greater than those
-        of all stored before. The same record again (same device, data kind, identity and measured time)
-        changes nothing.
+        of all stored before. The same record again (same device, data kind, identity and measured time,
+        received within `BACKLOG_US` after it) changes nothing.
         """
         ...
 
@@ -129,7 +129,8 @@ class TelemetryStore(Protocol):
         """The first `limit` records with `after < order <= through`, by `order`.
 
         None of them was received before `since_us`: a bound for the search, a time known to lie before.
-        Only of these data kinds and communities, where given.
+        Only of these data kinds and communities, where given. Orders and times of reception agree but for
+        an hour: a clock that was set back further hides records from those who search by time (InfluxDB).
         """
         ...
 
@@ -150,10 +151,14 @@ class TelemetryStore(Protocol):
         ...
 
     def delete_before(self, cutoff_us: int) -> int:
-        """Delete raw messages and records received before the cutoff and say how many.
+        """Delete raw messages received before the cutoff and say how many.
 
         -1 means that the store's own retention does it.
         """
+        ...
+
+    def delete_records_before(self, cutoff_us: int) -> int:
+        """The same for records."""
         ...
 
     def oldest_us(self) -> int | None:

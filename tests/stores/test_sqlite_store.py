@@ -14,6 +14,7 @@ import pytest
 from pulse.clock import SECOND_US
 from pulse.errors import StoreError, StoreRejected, StoreUnavailable
 from pulse.ledger.model import FOREVER
+from pulse.messages import Record
 from pulse.stores.sqlite import SqliteTelemetryStore, connections
 from pulse.stores.sqlite import store as store_module
 from tests.stores.samples import T, message
@@ -133,6 +134,25 @@ def test_a_file_of_a_newer_version_is_refused(path: Path, store: SqliteTelemetry
     connection.close()
     with pytest.raises(StoreRejected, match="newer version"):
         SqliteTelemetryStore(path).open()
+
+
+def test_a_file_of_the_first_layout_is_brought_to_the_present_one(
+    path: Path, store: SqliteTelemetryStore
+) -> None:
+    store.write_messages([message()])
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE record")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    upgraded = SqliteTelemetryStore(path)
+    upgraded.open()
+    upgraded.open()
+    assert list(upgraded.read_messages(0, FOREVER)) == [message()]
+    record = Record("cam-1", "a", "camera", "video_status", T, None, T, False, 1, b"{}", 1)
+    assert upgraded.write_records([record]).stored == 1
+    assert upgraded.read_records(0, 1, since_us=T, limit=1) == [record]
+    upgraded.close()
 
 
 def test_a_closed_store_says_so(store: SqliteTelemetryStore) -> None:

@@ -2,7 +2,7 @@
 
 Measurements: `heartbeat` holds every message; `late` tells where those lie that came out of order or more
 than a minute after their own time (`spans`), so that reading by reception does not have to look everywhere;
-`transition` and `indicator` are for people.
+`record` (`records`) holds the records of kinds of data; `transition` and `indicator` are for people.
 """
 
 import re
@@ -138,7 +138,7 @@ class MessageLines:
         for at in np.flatnonzero(elsewhere).tolist():
             column[at] = f",measured_us={messages.measured[at]}i"
         for at, fault in messages.faults.items():
-            column[at] += f",fault={_text(fault)}"
+            column[at] += f",fault={string(fault)}"
         for at in np.flatnonzero(messages.retained).tolist():
             column[at] += ",retained=t"
         return [column]
@@ -167,7 +167,7 @@ def transition_line(point: TransitionPoint) -> str:
     ns = point.at_us * NS_PER_US + int.from_bytes(blake2b(said, digest_size=8).digest(), "big") % NS_PER_US
     return (
         f"{TRANSITION},community={_id(point.community)},device={_id(point.device)},kind={_id(point.kind)}"
-        f" before={_text(point.before)},after={_text(point.after)},cause={_text(point.cause)}"
+        f" before={string(point.before)},after={string(point.after)},cause={string(point.cause)}"
         f",recorded_us={point.recorded_us}i {_time(ns)}"
     )
 
@@ -198,7 +198,8 @@ def _id(text: str) -> str:
     return text
 
 
-def _text(text: str) -> str:
+def string(text: str) -> str:
+    """A string as the value of a field."""
     return f'"{text.translate(_STRING_SPECIALS)}"'
 
 

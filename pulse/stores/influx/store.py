@@ -1,7 +1,7 @@
 """The telemetry contract on InfluxDB 2."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -9,14 +9,15 @@ from pulse.batches import MessageColumns, columns_of
 from pulse.clock import DAY_US
 from pulse.errors import SettingsError, StoreRejected, StoreUnavailable
 from pulse.ids import is_id
-from pulse.messages import Message
+from pulse.messages import Message, Record
 from pulse.stores.acceptable import Checker, are_acceptable
-from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
-from pulse.stores.influx import indicators, late, lookup, marks, reading
+from pulse.stores.base import Collected, IndicatorPoint, TransitionPoint, Written
+from pulse.stores.influx import indicators, late, lookup, marks, reading, recordreading
 from pulse.stores.influx.client import BUCKET_SETTING, Client, Misconfigured
 from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, MessageLines, transition_line
 from pulse.stores.influx.memory import Memory
 from pulse.stores.influx.placing import Examined, Placer
+from pulse.stores.influx.records import RecordWriter
 from pulse.stores.influx.setup import ensure_bucket
 from pulse.stores.influx.spans import Span, first_free, span_line, spans_of, stand
 from pulse.stores.influx.writing import write_lines
@@ -24,10 +25,11 @@ from pulse.stores.sameness import BACKLOG_US
 
 
 class InfluxTelemetryStore:
-    """Raw messages, transitions and indicator values in a bucket of InfluxDB 2.
+    """Raw messages, records, transitions and indicator values in a bucket of InfluxDB 2.
 
     `clock_trusted` says of a device whether its measured times may be timestamps; it is asked at every
-    write. One store object at a time may write messages to a bucket, since it remembers what it wrote.
+    write. One store object at a time may write messages and records to a bucket, since it remembers what it
+    wrote.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class InfluxTelemetryStore:
         self._checker = Checker()
         self._lines = MessageLines()
         self._writing = threading.Lock()
+        self._records = RecordWriter(client)
+        self._writing_records = threading.Lock()
         self._placer: Placer | None = None
         self._datable_us = BACKLOG_US
         self._opened = False
@@ -90,6 +94,42 @@ class InfluxTelemetryStore:
                 # Somebody removed the bucket: the next write makes it again, and nothing is known of it.
                 self._opened, self._placer = False, None
             raise
+
+    def write_records(self, records: Sequence[Record]) -> Written:
+        """Store records; they can be read when this returns."""
+        reasons = [self._checker.why_no_record(record) for record in records]
+        refused = {position: reason for position, reason in enumerate(reasons) if reason is not None}
+        positions = [position for position in range(len(records)) if position not in refused]
+        known = 0
+        with self._writing_records:
+            self._ensure_open()
+            if positions:
+                try:
+                    not_taken, known = self._records.write([records[position] for position in positions])
+                except Misconfigured as error:
+                    if error.setting == BUCKET_SETTING:
+                        self._opened = False
+                        self._records.forget()
+                    raise
+                refused.update((positions[position], reason) for position, reason in not_taken.items())
+        return Written(len(records) - len(refused), tuple(sorted(refused.items())), known)
+
+    def read_records(
+        self,
+        after: int,
+        through: int,
+        *,
+        since_us: int,
+        limit: int,
+        data_kinds: Collection[str] | None = None,
+        communities: Collection[str] | None = None,
+    ) -> list[Record]:
+        """The first `limit` records with `after < order <= through`, looked for from `since_us` on."""
+        return recordreading.read(self._client, after, through, since_us, limit, data_kinds, communities)
+
+    def collected(self, from_us: int, to_us: int) -> list[Collected]:
+        """What was received in `[from_us, to_us)`, by data kind and community."""
+        return recordreading.collected(self._client, from_us, to_us)
 
     def _write(self, messages: MessageColumns) -> tuple[dict[int, str], int]:
         """Reasons of what is refused, by position, and how many were stored before."""
@@ -178,6 +218,10 @@ class InfluxTelemetryStore:
             raise StoreRejected(f"{len(refused)} of {len(lines)} points refused: {refused[0][1]}")
 
     def delete_before(self, cutoff_us: int) -> int:
+        """-1: the bucket's retention deletes."""
+        return -1
+
+    def delete_records_before(self, cutoff_us: int) -> int:
         """-1: the bucket's retention deletes."""
         return -1
 

@@ -26,7 +26,10 @@ class Connections:
         self._closed = False
 
     def open(self) -> None:
-        """Make the folder and the file if they are missing. Whoever only reads never writes after it."""
+        """Make the folder and the file if they are missing, and bring an older file to the present layout.
+
+        Whoever only reads never writes after it.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -34,9 +37,9 @@ class Connections:
         self._closed = False
         with self.reading() as connection:
             current = schema.version(connection)
-        if current == 0:
+        if current < schema.VERSION:
             with self._lock, self._errors():
-                schema.create(self._writer_connection())
+                schema.lay_out(self._writer_connection())
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -11,13 +11,27 @@ import sqlite3
 from pulse.clock import HOUR_US
 from pulse.errors import StoreRejected
 
-VERSION = 1
+VERSION = 2
+"""2: records of kinds of data."""
 
 HOUR = f"observed_us / {HOUR_US}"
 """The hour of reception, as the index has it (SQLite divides towards zero; see `hour_of`)."""
 
 ASTRAY_US = HOUR_US
 """A measured time further than this from reception is found by an index of its own."""
+
+_RECORDS = (
+    "CREATE TABLE record (id INTEGER PRIMARY KEY, device INTEGER NOT NULL, origin INTEGER NOT NULL,"
+    " data_kind TEXT NOT NULL, observed_us INTEGER NOT NULL, measured_us INTEGER, at_us INTEGER,"
+    " queued INTEGER NOT NULL, identity INTEGER NOT NULL, body TEXT NOT NULL, reception INTEGER NOT NULL)",
+    "CREATE INDEX record_by_order ON record (reception)",
+    "CREATE INDEX record_by_reception ON record (observed_us, data_kind, origin, at_us)",
+    "CREATE UNIQUE INDEX same_record ON record (measured_us, device, identity, data_kind)"
+    " WHERE measured_us IS NOT NULL",
+    "CREATE UNIQUE INDEX same_undated_record ON record (device, identity, data_kind)"
+    " WHERE measured_us IS NULL",
+)
+"""What layout 2 has more than 1."""
 
 _STATEMENTS = (
     "CREATE TABLE device (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, last_hour INTEGER NOT NULL)",
@@ -40,6 +54,7 @@ _STATEMENTS = (
     "CREATE TABLE indicator (name TEXT NOT NULL, community TEXT NOT NULL, at_us INTEGER NOT NULL,"
     " numerator INTEGER NOT NULL, denominator INTEGER NOT NULL, lower REAL, upper REAL,"
     " states TEXT NOT NULL, PRIMARY KEY (name, community, at_us)) WITHOUT ROWID",
+    *_RECORDS,
 )
 
 
@@ -59,12 +74,16 @@ def version(connection: sqlite3.Connection) -> int:
     return found
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Lay out a new file in one transaction; does nothing if another process was faster."""
+def lay_out(connection: sqlite3.Connection) -> None:
+    """Bring a file, new or of an older layout, to this one in one transaction.
+
+    Does nothing if another process was faster.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if version(connection) == 0:
-            for statement in _STATEMENTS:
+        found = version(connection)
+        if found < VERSION:
+            for statement in _RECORDS if found else _STATEMENTS:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

@@ -2,17 +2,18 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from pulse.batches import Ints, MessageColumns
-from pulse.messages import Message
+from pulse.messages import Message, Record
 from pulse.stores.acceptable import TIME_MIN_US, Checker, are_acceptable
-from pulse.stores.base import IndicatorPoint, TransitionPoint, Written
+from pulse.stores.base import Collected, IndicatorPoint, TransitionPoint, Written
 from pulse.stores.sqlite import queries
+from pulse.stores.sqlite import records as record_rows
 from pulse.stores.sqlite.connections import Connections
 from pulse.stores.sqlite.numbers import Numbers
 from pulse.stores.sqlite.rows import VALUES, to_message, to_row, to_rows
@@ -30,7 +31,7 @@ _NOTHING: _Hours = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 
 class SqliteTelemetryStore:
-    """Raw messages, transitions and indicator values in the file `path`."""
+    """Raw messages, records, transitions and indicator values in the file `path`."""
 
     def __init__(self, path: Path) -> None:
         self._connections = Connections(path)
@@ -146,6 +147,40 @@ class SqliteTelemetryStore:
         """Messages of one device whose reception or measured time lies in `[from_us, to_us)`, by `order`."""
         return [to_message(row) for row in queries.rows_measured(self._connections, device, from_us, to_us)]
 
+    def write_records(self, records: Sequence[Record]) -> Written:
+        """Store records in one transaction that is on disk when this returns."""
+        reasons = [self._checker.why_no_record(record) for record in records]
+        accepted = [record for record, reason in zip(records, reasons, strict=True) if reason is None]
+        new = 0
+        if accepted:
+            new = self._committing(lambda connection: (_NOTHING, self._write_records(connection, accepted)))
+        refused = [(position, reason) for position, reason in enumerate(reasons) if reason is not None]
+        return Written(len(accepted), tuple(refused), len(accepted) - new)
+
+    def _write_records(self, connection: sqlite3.Connection, accepted: Sequence[Record]) -> int:
+        devices = self._numbers_of(connection, [record.device for record in accepted])
+        origins = [self._origin(connection, (record.community, record.kind)) for record in accepted]
+        return record_rows.write(connection, accepted, devices.tolist(), origins)
+
+    def read_records(
+        self,
+        after: int,
+        through: int,
+        *,
+        since_us: int,
+        limit: int,
+        data_kinds: Collection[str] | None = None,
+        communities: Collection[str] | None = None,
+    ) -> list[Record]:
+        """The first `limit` records with `after < order <= through`; the index needs no `since_us`."""
+        with self._connections.reading() as connection:
+            return record_rows.read(connection, after, through, limit, data_kinds, communities)
+
+    def collected(self, from_us: int, to_us: int) -> list[Collected]:
+        """What was received in `[from_us, to_us)`, by data kind and community."""
+        with self._connections.reading() as connection:
+            return record_rows.collected(connection, from_us, to_us)
+
     def latest(self) -> dict[str, Message]:
         """The last received message of every device that has any, by device."""
         with self._connections.reading() as connection:
@@ -173,10 +208,17 @@ class SqliteTelemetryStore:
 
     def delete_before(self, cutoff_us: int) -> int:
         """Delete raw messages received before the cutoff, a little at a time, and say how many."""
+        return self._delete(queries.DELETE_CHUNK, cutoff_us)
+
+    def delete_records_before(self, cutoff_us: int) -> int:
+        """Delete records received before the cutoff, a little at a time, and say how many."""
+        return self._delete(record_rows.DELETE_CHUNK, cutoff_us)
+
+    def _delete(self, delete_chunk: str, cutoff_us: int) -> int:
         deleted = 0
         while True:
             with self._connections.writing() as connection:
-                chunk = connection.execute(queries.DELETE_CHUNK, (cutoff_us, _DELETE_CHUNK)).rowcount
+                chunk = connection.execute(delete_chunk, (cutoff_us, _DELETE_CHUNK)).rowcount
             deleted += chunk
             if chunk < _DELETE_CHUNK:
                 return deleted
