@@ -1,15 +1,16 @@
 """Receipts of departments: appended to, never changed; one chain by hash over all outlets."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, text
 
 from pulse.chain import FIRST, Head
 from pulse.errors import Conflict
-from pulse.sharing.receipts import Part, Receipt, parts_of, parts_text, seal
+from pulse.sharing.catalogue import DataKind
+from pulse.sharing.receipts import Acknowledged, Part, Receipt, parts_of, parts_text, seal
 from pulse.stores.relational import meta
-from pulse.stores.relational.tables import receipt_parts
+from pulse.stores.relational.tables import communities, receipt_parts
 from pulse.stores.relational.tables import receipts as table
 from pulse.stores.relational.values import insert
 
@@ -20,16 +21,6 @@ _ORDER_LOCK = 0x50554C5349
 """PostgreSQL advisory lock under which one transaction after the other appends."""
 
 _PAGE = 1000
-
-
-class Acknowledged(NamedTuple):
-    """A part of a receipt, with when it was acknowledged and since when that is known."""
-
-    number: int
-    outlet: str
-    acknowledged_us: int
-    recorded_us: int
-    part: Part
 
 
 def append(connection: Connection, receipt: Receipt) -> Receipt:
@@ -119,16 +110,99 @@ def acknowledged(
     if data_kind is not None:
         query = query.where(receipt_parts.c.data_kind == data_kind)
     rows = connection.execute(query.order_by(receipt_parts.c.receipt))
-    return [
-        Acknowledged(
-            row.receipt,
-            row.outlet,
-            row.acknowledged_us,
-            row.recorded_us,
-            Part(**{name: getattr(row, name) for name in Part.__struct_fields__}),
+    return [_acknowledged(row) for row in rows]
+
+
+def deciding(
+    connection: Connection, kind: DataKind, at_us: int, known_us: int, head: int | None = None
+) -> list[Acknowledged]:
+    """Of what is acknowledged of a kind, all that its standing at an instant can hang on, by community.
+
+    That is: of those whose records count the one measured last, or else of those acknowledged in the window
+    the nearest; what was acknowledged last; and, where no records count, every statement of a quiet kind in
+    the window. Known at `known_us` and, with `head`, numbered up to it.
+    """
+    part, after_us = receipt_parts.c, at_us - kind.freshness_us
+    known = [part.data_kind == kind.id, part.acknowledged_us <= at_us, part.recorded_us <= known_us]
+    if head is not None:
+        known.append(part.receipt <= head)
+    window = [*known, part.acknowledged_us > after_us]
+    own = part.community == communities.c.id
+    newest = (part.acknowledged_us.desc(), part.receipt.desc())
+    records = select(part.receipt).where(own, *window, part.count > 0)
+    counting = records.where(part.last_us > after_us, part.last_us <= at_us)
+    rows = connection.execute(
+        select(
+            communities.c.id,
+            counting.order_by(part.last_us.desc(), *newest).limit(1).scalar_subquery().label("counting"),
+            records.order_by(part.last_us.is_(None), part.last_us.desc(), *newest)
+            .limit(1)
+            .scalar_subquery()
+            .label("nearest"),
+            select(part.receipt)
+            .where(own, *known)
+            .order_by(*newest)
+            .limit(1)
+            .scalar_subquery()
+            .label("newest"),
         )
+    ).all()
+    chosen = {
+        (row.id, number)
         for row in rows
-    ]
+        for number in (row.nearest if row.counting is None else row.counting, row.newest)
+        if number is not None
+    }
+    if kind.quiet:
+        without = [row.id for row in rows if row.counting is None and row.newest is not None]
+        stating = select(part.community, part.receipt).where(*window, part.quiet_until_us.is_not(None))
+        for first in range(0, len(without), _PAGE):
+            some = stating.where(part.community.in_(without[first : first + _PAGE]))
+            chosen.update((row.community, row.receipt) for row in connection.execute(some))
+    return _parts(connection, kind.id, chosen)
+
+
+def since(connection: Connection, after_us: int, until_us: int, number: int | None = None) -> list[int]:
+    """When receipts were recorded in `(after_us, until_us]` or, with `number`, behind that one; in order."""
+    query = select(table.c.recorded_us).where(table.c.recorded_us <= until_us)
+    behind = table.c.recorded_us > after_us if number is None else table.c.number > number
+    return sorted(connection.scalars(query.where(behind)))
+
+
+def link_of(connection: Connection, number: int) -> str | None:
+    """The link of the receipt of that number, of number 0 what stands before the first; None without one."""
+    if number == 0:
+        return FIRST
+    return connection.scalar(select(table.c.link).where(table.c.number == number))
+
+
+def _parts(connection: Connection, data_kind: str, chosen: Collection[tuple[str, int]]) -> list[Acknowledged]:
+    """The parts of a kind in these communities of these receipts, in order of number."""
+    numbers = sorted({number for _, number in chosen})
+    found = []
+    for first in range(0, len(numbers), _PAGE):
+        rows = connection.execute(
+            select(receipt_parts, table.c.delivery)
+            .join(table, table.c.number == receipt_parts.c.receipt)
+            .where(
+                receipt_parts.c.data_kind == data_kind,
+                receipt_parts.c.receipt.in_(numbers[first : first + _PAGE]),
+            )
+            .order_by(receipt_parts.c.receipt, receipt_parts.c.community)
+        )
+        found += [_acknowledged(row, row.delivery) for row in rows if (row.community, row.receipt) in chosen]
+    return found
+
+
+def _acknowledged(row: Row[Any], delivery: str = "") -> Acknowledged:
+    return Acknowledged(
+        row.receipt,
+        row.outlet,
+        row.acknowledged_us,
+        row.recorded_us,
+        Part(**{name: row._mapping[name] for name in Part.__struct_fields__}),
+        delivery,
+    )
 
 
 def _receipt(row: Row[Any]) -> Receipt:

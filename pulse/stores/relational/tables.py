@@ -293,6 +293,8 @@ receipt_parts = Table(
     Column("quiet_from_us", BigInteger, comment="nothing else happened from then"),
     Column("quiet_until_us", BigInteger, comment="until then"),
     Index(None, "acknowledged_us"),
+    Index(None, "data_kind", "community", "acknowledged_us"),
+    Index(None, "data_kind", "community", "last_us"),
 )
 
 outlets = Table(
