@@ -22,7 +22,7 @@ from api.reconciliation_models import AgainAnswer, AgainBody, ReportAnswer, Repo
 from pulse.access import reconciliation
 from pulse.access.roles import Actor, Permission
 from pulse.access.showing_reports import made_again, shown
-from pulse.errors import NotFound
+from pulse.errors import BadInput, NotFound
 from pulse.sharing.reconciling import Holding, checked, checked_day
 from pulse.stores.relational import outlets, reports
 
@@ -74,10 +74,11 @@ def router(context: Context) -> APIRouter:
         """
         known(request, actor, outlet, reads=False)
         day = checked_day(body.day)
-        theirs: dict[str, Holding] = {
-            held.data_kind: checked(held.count, held.digest, f"kinds[{position}].digest")
-            for position, held in enumerate(body.kinds)
-        }
+        theirs: dict[str, Holding] = {}
+        for position, held in enumerate(body.kinds):
+            if held.data_kind in theirs:
+                raise BadInput("出现两次 / is there twice", where=f"kinds[{position}].data_kind")
+            theirs[held.data_kind] = checked(held.count, held.digest, f"kinds[{position}].digest")
         with db.write() as connection:
             made = reconciliation.report(
                 connection, actor, outlet, day, body.through, theirs, clock.now_us(), zone
