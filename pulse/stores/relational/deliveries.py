@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from pulse.sharing.deliveries import Day, Delivery, identifier
+from pulse.sharing.outlets import Format
 from pulse.sharing.receipts import Part, parts_of, parts_text
 from pulse.stores.relational.tables import deliveries as table
 from pulse.stores.relational.tables import delivery_attempts as attempts
@@ -22,14 +23,14 @@ _MOST_DETAIL = 500
 class Stored(NamedTuple):
     """A delivery as it is kept, without its content.
 
-    `state` is `waiting`, `acknowledged` or `split` (its records are in two others). It is not sent before
-    `next_us`; `sent_us` is the last attempt's time, `error` why that failed.
+    `state` is `waiting`, `acknowledged` or `split` (its records are in two others). Of `attempts` that failed
+    `error` is the last one's reason; it is not sent before `next_us`, and was sent last at `sent_us`.
     """
 
     outlet: str
     number: int
     made_us: int
-    format: str
+    format: Format
     size: int
     digest: str
     parts: tuple[Part, ...]
@@ -182,9 +183,7 @@ def made_in(connection: Connection, from_us: int, to_us: int) -> Iterator[Stored
 
 def sent(connection: Connection, outlet: str, number: int, now_us: int) -> None:
     """Note that a delivery goes out now, or was handed out."""
-    connection.execute(
-        update(table).where(_key(outlet, number)).values(sent_us=now_us, attempts=table.c.attempts + 1)
-    )
+    connection.execute(update(table).where(_key(outlet, number)).values(sent_us=now_us))
 
 
 def failed(connection: Connection, outlet: str, number: int, error: str, next_us: int) -> None:
@@ -192,7 +191,7 @@ def failed(connection: Connection, outlet: str, number: int, error: str, next_us
     connection.execute(
         update(table)
         .where(_key(outlet, number), table.c.state == WAITING)
-        .values(error=_shortened(error), next_us=next_us)
+        .values(error=_shortened(error), next_us=next_us, attempts=table.c.attempts + 1)
     )
 
 
