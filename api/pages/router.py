@@ -15,6 +15,7 @@ from api.pages.board import Boards, read_names
 from api.pages.fleet import fleet
 from api.pages.refusals import page_route
 from api.pages.render import Renderer
+from api.pages.sharing_page import ratio_of
 from api.pages.story import story
 from api.present import Present
 from pulse import logs
@@ -40,6 +41,7 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
     )
     present = Present(context)
     boards = Boards(context, present)
+    second = ratio_of(context)
     settings = context.settings
     broker = (
         Broker(settings.mqtt_url.get_secret_value())
@@ -66,7 +68,13 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
             suspicions = incidents.unsettled(connection, actor.communities)
         names = read_names(context, actor.communities).communities if suspicions else {}
         return renderer.page(
-            request, template, board=board, broker=broker, suspicions=suspicions, names=names
+            request,
+            template,
+            board=board,
+            broker=broker,
+            suspicions=suspicions,
+            names=names,
+            second=second(actor.communities) if actor.may(Permission.SHARING_READ) else None,
         )
 
     @routes.get("/")
