@@ -1,11 +1,12 @@
 """The data-sharing ratio as answers: numbers that travel together, and the state of every kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pulse.clock import to_iso
 from pulse.indicators.present import percent, ratio
-from pulse.sharing.ratio import Answer, Judged, KindState, Ratio
+from pulse.sharing.ratio import Answer, Judged, KindState, Ratio, Why, nearest, state_of
+from pulse.stores.relational.published import PublishedValue
 
 NAME = "data-sharing-ratio"
 
@@ -84,11 +85,16 @@ def compact(found: Answer) -> dict[str, Any]:
 
 
 def _compact(found: Ratio) -> dict[str, Any]:
+    return _counted({one.kind.id: one.why for one in found.kinds})
+
+
+def _counted(whys: Mapping[str, Why]) -> dict[str, Any]:
+    states = [state_of(why) for why in whys.values()]
     return {
-        "shared": found.shared,
-        "unknown": found.unknown,
-        "collectable": found.collectable,
-        "kinds": {one.kind.id: [str(one.state), str(one.why)] for one in found.kinds},
+        "shared": states.count(KindState.SHARED),
+        "unknown": states.count(KindState.UNKNOWN),
+        "collectable": len(states) - states.count(KindState.NOT_COLLECTABLE),
+        "kinds": {name: [str(state_of(why)), str(why)] for name, why in whys.items()},
     }
 
 
@@ -103,9 +109,32 @@ def of_compact(part: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def together(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was published of several communities, as it is of all of them together."""
+    whys: dict[str, list[Why]] = {}
+    for part in parts:
+        for name, (_, why) in part["kinds"].items():
+            whys.setdefault(name, []).append(Why(why))
+    return _counted({name: nearest(own) for name, own in sorted(whys.items())})
+
+
 def states(part: Mapping[str, Any]) -> dict[str, int]:
     """How many kinds are in each state, of a published value."""
     amounts = {str(state): 0 for state in KindState}
     for state, _ in part["kinds"].values():
         amounts[state] += 1
     return amounts
+
+
+def told(value: PublishedValue) -> dict[str, Any]:
+    """A published value as it is told to the live streams and to MQTT."""
+    at = to_iso(value.at_us)
+    return {
+        "name": NAME,
+        **of_compact(value.figures["all"]),
+        "at": at,
+        "by_community": {
+            name: {"name": NAME, **of_compact(part), "at": at}
+            for name, part in sorted(value.figures["by_community"].items())
+        },
+    }

@@ -23,7 +23,7 @@ class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class KindVersion(_Form):
+class KindVersion(_Form, frozen=True):
     """What was said of a kind: it holds from `since` on and is known from `recorded` on (`since`)."""
 
     id: _Id
@@ -35,7 +35,7 @@ class KindVersion(_Form):
     out: bool = False
 
 
-class Member(_Form):
+class Member(_Form, frozen=True):
     """A device; when it is commissioned and retired is known since ever unless it says otherwise."""
 
     id: _Id
@@ -47,7 +47,7 @@ class Member(_Form):
     retired_recorded: Decimal | None = None
 
 
-class Stay(_Form):
+class Stay(_Form, frozen=True):
     """A device's state in `[from, to)`, as the ledger gives it; where nothing is said it is unknown."""
 
     device: _Id
@@ -56,7 +56,7 @@ class Stay(_Form):
     state: str
 
 
-class Said(_Form):
+class Said(_Form, frozen=True):
     """A part of a receipt; `quiet` is `[from, to]`."""
 
     data_kind: _Id
@@ -67,7 +67,7 @@ class Said(_Form):
     quiet: tuple[Decimal, Decimal] | None = None
 
 
-class Taken(_Form):
+class Taken(_Form, frozen=True):
     """A receipt, numbered by its place in the list; known from `recorded` on (when acknowledged)."""
 
     outlet: _Id
@@ -77,7 +77,7 @@ class Taken(_Form):
     recorded: Decimal | None = None
 
 
-class Attempt(_Form):
+class Attempt(_Form, frozen=True):
     """Something that was sent and gave no receipt; it is told for people, and changes nothing."""
 
     outlet: _Id
@@ -86,7 +86,7 @@ class Attempt(_Form):
     answer: str
 
 
-class Question(_Form):
+class Question(_Form, frozen=True):
     """An instant, and what is to be known of it (everything); `expected` is what a test holds it to."""
 
     at: Decimal
@@ -95,7 +95,7 @@ class Question(_Form):
     expected: dict[str, Any] | None = None
 
 
-class Scenario(_Form):
+class Scenario(_Form, frozen=True):
     """A file."""
 
     catalogue: tuple[KindVersion, ...]

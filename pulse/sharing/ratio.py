@@ -2,14 +2,17 @@
 
 At instant s, as known at k, with F the freshness of a kind in the catalogue then:
 
-- *collectable*: a device of one of its source kinds is in service.
-- *shared*: some receipt known at k, acknowledged in (s − F, s], is of a delivery with records of the kind,
-  the last of them measured in (s − F, s]; or, of a kind that may be quiet, states that nothing happened in
-  [a, b) with a < b and b in (s − F, s], and one source device of that community, in service at s, was online
-  through all of it that lies in the window, [max(a, s − F), b).
-- *unknown*: not shared, but it would be if states of such a device that nobody knows had been online.
+- *collectable* in a community: a device of one of its source kinds is in service there.
+- *shared* in it: some receipt known at k, acknowledged in (s − F, s], is of a delivery with records of the
+  kind from there, the last of them measured in (s − F, s]; or, of a kind that may be quiet, states that
+  nothing happened there in [a, b) with a < b and b in (s − F, s], and one source device of the community, in
+  service at s, was online through all of it that lies in the window, [max(a, s − F), b).
+- *unknown* in it: not shared, but it would be if states of such a device that nobody knows were online.
 
-So what is acknowledged counts for one interval of s, [from, until), and an answer looks up which ones hold s.
+Of several communities together it is collectable, shared or unknown if it is in one of them; so the answer
+for any of them follows from what each is alone.
+
+What is acknowledged counts for one interval of s, [from, until), and an answer looks up which ones hold s.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -85,7 +88,7 @@ class Counting(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What is acknowledged of a kind, whether or not it can be collected.
+    """What is acknowledged of a kind that can be collected.
 
     `receipt` is what counts, else what was acknowledged last; it counts, or counted, until `expires_us`
     (None: it never did). `next_us` is when this may become otherwise by the passing of time alone.
@@ -167,10 +170,12 @@ def answer(
         having = {community for source in kind.sources for community in serving.get(source, ())}
         standings = []
         for community in wanted:
-            standings.append(standing(kind, parts.get(community, ()), watch, at_us))
-            by_community[community].append(judged(kind, standings[-1], collectable=community in having))
-        together = joined(standings)
-        whole.append(judged(kind, together, collectable=not having.isdisjoint(wanted)))
+            found = None
+            if community in having:
+                found = standing(kind, parts.get(community, ()), watch, at_us)
+                standings.append(found)
+            by_community[community].append(judged(kind, found))
+        whole.append(judged(kind, joined(standings) if standings else None))
         edges += [one.next_us for one in standings if one.next_us is not None]
     return Answer(
         Ratio(tuple(whole)),
@@ -179,17 +184,29 @@ def answer(
     )
 
 
-def judged(kind: DataKind, found: Standing, *, collectable: bool) -> Judged:
-    """What a kind is, of which that is acknowledged."""
-    if not collectable:
-        state, why = KindState.NOT_COLLECTABLE, Why.NO_DEVICE
-    else:
-        state, why = _state(found.why), found.why
-    return Judged(kind, state, why, found.receipt, found.expires_us)
+def judged(kind: DataKind, found: Standing | None) -> Judged:
+    """What a kind is, of which that is acknowledged; None: it cannot be collected."""
+    if found is None:
+        return Judged(kind, KindState.NOT_COLLECTABLE, Why.NO_DEVICE, None, None)
+    return Judged(kind, state_of(found.why), found.why, found.receipt, found.expires_us)
+
+
+def state_of(why: Why) -> KindState:
+    """The state that a reason stands for."""
+    if why in {Why.RECORDS, Why.QUIET}:
+        return KindState.SHARED
+    if why is Why.NO_DEVICE:
+        return KindState.NOT_COLLECTABLE
+    return KindState.UNKNOWN if why is Why.SOURCE_UNKNOWN else KindState.NOT_SHARED
+
+
+def nearest(whys: Iterable[Why]) -> Why:
+    """The one that comes nearest to being shared: of a kind in communities of which each is one of these."""
+    return max(whys, key=_RANK.__getitem__, default=Why.NO_DEVICE)
 
 
 def joined(standings: Iterable[Standing]) -> Standing:
-    """What several communities have acknowledged, together: what comes nearest to being shared."""
+    """What is acknowledged of several communities together: what comes nearest to being shared."""
     every = list(standings)
     best = max(every, key=_weight, default=Standing(Why.NEVER))
     return best._replace(next_us=min((s.next_us for s in every if s.next_us is not None), default=None))
@@ -214,7 +231,7 @@ def standing(kind: DataKind, acknowledged: Iterable[Acknowledged], watch: Watch,
                 break
     if holding:
         best = max(holding, key=lambda f: (_RANK[f.why], f.until_us, *_newest(f.one)))
-        if _state(best.why) is KindState.SHARED:
+        if state_of(best.why) is KindState.SHARED:
             return Standing(best.why, best.one, best.until_us, best.until_us)
         return Standing(best.why, best.one, best.until_us, _next(kind, known, counting, at_us))
     last = max(known, key=_newest)
@@ -295,12 +312,6 @@ def _next(
         times = (one.acknowledged_us, one.part.last_us, one.part.quiet_until_us)
         edges += [time + kind.freshness_us for time in times if time is not None]
     return min((edge for edge in edges if edge > at_us), default=None)
-
-
-def _state(why: Why) -> KindState:
-    if why in {Why.RECORDS, Why.QUIET}:
-        return KindState.SHARED
-    return KindState.UNKNOWN if why is Why.SOURCE_UNKNOWN else KindState.NOT_SHARED
 
 
 def _newest(one: Acknowledged) -> tuple[int, int]:

@@ -111,7 +111,7 @@ def by_definition(world: World, communities: Sequence[str], at: int, known: int)
     perhaps = False
     for one in world.parts:
         part = one.part
-        if part.community not in communities or one.recorded_us > known:
+        if part.community not in own.values() or one.recorded_us > known:
             continue
         if not after < one.acknowledged_us <= at:
             continue
@@ -147,8 +147,18 @@ def test_at_every_instant_it_is_what_the_definition_says(world: World, late: int
         assert found.whole.kinds[0].state is by_definition(world, COMMUNITIES, at, known), at
         for name in COMMUNITIES:
             expected = by_definition(world, [name], at, known)
+            assert found.by_community[name].kinds[0].state is ratio.state_of(
+                found.by_community[name].kinds[0].why
+            )
             assert found.by_community[name].kinds[0].state is expected, (name, at)
             assert asked(world, at, known, [name]).whole == found.by_community[name]
+
+
+@settings(max_examples=200)
+@given(worlds(), st.integers(0, END))
+def test_what_each_community_is_says_what_they_are_together(world: World, at: int) -> None:
+    found = asked(world, at, 2 * END)
+    assert found.whole.kinds[0].why is ratio.nearest(own.kinds[0].why for own in found.by_community.values())
 
 
 @settings(max_examples=300)
@@ -175,6 +185,7 @@ def test_what_is_shared_names_the_receipt_that_makes_it_so(world: World) -> None
             assert one.receipt is not None
             assert one.expires_us is not None
             alone = world._replace(parts=(one.receipt,))
+            assert alone.parts[0].part.community in world.devices.values()
             assert by_definition(alone, COMMUNITIES, min(one.expires_us - 1, END), 2 * END) in (
                 KindState.SHARED,
                 *([] if one.expires_us - 1 <= END else [KindState.NOT_SHARED]),
@@ -187,4 +198,5 @@ def test_of_several_communities_the_nearest_to_being_shared_speaks_for_all() -> 
     far, near = Standing(Why.NEVER), Standing(Why.RECORDS_TOO_OLD, next_us=7)
     assert ratio.joined([far, near]).why is Why.RECORDS_TOO_OLD
     assert ratio.joined([near, far]).next_us == 7
-    assert ratio.joined([]).why is Why.NEVER
+    assert ratio.nearest([Why.NO_DEVICE, Why.NEVER]) is Why.NEVER
+    assert ratio.nearest([]) is Why.NO_DEVICE

@@ -162,11 +162,35 @@ def deciding(
     return _parts(connection, kind.id, chosen)
 
 
-def since(connection: Connection, after_us: int, until_us: int, number: int | None = None) -> list[int]:
-    """When receipts were recorded in `(after_us, until_us]` or, with `number`, behind that one; in order."""
-    query = select(table.c.recorded_us).where(table.c.recorded_us <= until_us)
+def since(connection: Connection, after_us: int, until_us: int, number: int | None, limit: int) -> list[int]:
+    """When receipts numbered behind `number` (None: recorded after `after_us`) were recorded, by `until_us`.
+
+    The first `limit` by number, in order of time.
+    """
+    query = select(table.c.recorded_us).where(table.c.recorded_us <= until_us).order_by(table.c.number)
     behind = table.c.recorded_us > after_us if number is None else table.c.number > number
-    return sorted(connection.scalars(query.where(behind)))
+    return sorted(connection.scalars(query.where(behind).limit(limit)))
+
+
+def known_number(connection: Connection, head: int, known_us: int) -> int:
+    """The greatest number up to `head` such that all receipts up to it were recorded by `known_us`.
+
+    Looks back a thousand receipts: none waits longer to become visible.
+    """
+    last = select(table.c.number, table.c.recorded_us).where(table.c.number <= head)
+    newest = last.order_by(table.c.number.desc()).limit(_PAGE).subquery()
+    later = select(func.min(newest.c.number)).where(newest.c.recorded_us > known_us)
+    found: int | None = connection.scalar(later)
+    return head if found is None else found - 1
+
+
+def numbered(connection: Connection, numbers: Collection[int]) -> dict[int, Receipt]:
+    """The receipts of these numbers, by number."""
+    wanted, found = sorted(numbers), dict[int, Receipt]()
+    for first in range(0, len(wanted), _PAGE):
+        some = select(table).where(table.c.number.in_(wanted[first : first + _PAGE]))
+        found.update((row.number, _receipt(row)) for row in connection.execute(some))
+    return found
 
 
 def link_of(connection: Connection, number: int) -> str | None:
