@@ -15,7 +15,6 @@ from api.pages.board import Boards, read_names
 from api.pages.fleet import fleet
 from api.pages.refusals import page_route
 from api.pages.render import Renderer
-from api.pages.sharing_page import ratio_of
 from api.pages.story import story
 from api.present import Present
 from pulse import logs
@@ -41,7 +40,6 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
     )
     present = Present(context)
     boards = Boards(context, present)
-    second = ratio_of(context)
     settings = context.settings
     broker = (
         Broker(settings.mqtt_url.get_secret_value())
@@ -74,7 +72,9 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
             broker=broker,
             suspicions=suspicions,
             names=names,
-            second=second(actor.communities) if actor.may(Permission.SHARING_READ) else None,
+            second=context.sharing.instant(within=actor.communities)
+            if actor.may(Permission.SHARING_READ)
+            else None,
         )
 
     @routes.get("/")

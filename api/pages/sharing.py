@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from api.context import Context
@@ -90,9 +90,8 @@ class Sharing(NamedTuple):
 class Sharings:
     """The newest one, gathered once for all who ask within `KEPT_S`. May be used from any thread."""
 
-    def __init__(self, context: Context, ratio: Callable[[Within], Mapping[str, Any]]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._ratio = ratio
         self._lock = threading.Lock()
         self._kept: dict[Within, tuple[float, Sharing]] = {}
 
@@ -103,12 +102,13 @@ class Sharings:
             kept = self._kept.get(within)
             if kept is None or now_s - kept[0] >= KEPT_S:
                 self._kept = {w: k for w, k in self._kept.items() if now_s - k[0] < KEPT_S}
-                kept = self._kept[within] = (now_s, gathered(self._context, self._ratio(within), within))
+                kept = self._kept[within] = (now_s, gathered(self._context, within))
             return kept[1]
 
 
-def gathered(context: Context, ratio: Mapping[str, Any], within: Within) -> Sharing:
+def gathered(context: Context, within: Within) -> Sharing:
     """Everything that the page shows, of the communities `within`."""
+    ratio = context.sharing.instant(within=within)
     as_of = context.rate.as_of()
     now_us = context.clock.now_us()
     collected: Counter[str] = Counter()

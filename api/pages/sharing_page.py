@@ -1,6 +1,5 @@
 """The page of data sharing, and the form with which a day is delivered again."""
 
-from collections.abc import Callable
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -18,8 +17,6 @@ from api.pages.sharing import WINDOW_US, Sharing, Sharings
 from pulse.access import reconciliation
 from pulse.access.roles import Actor, Permission
 from pulse.errors import BadInput, Conflict
-from pulse.indicators.data_sharing import DataSharing
-from pulse.indicators.within import Within
 from pulse.sharing.reconciling import checked_day
 
 ADDRESS = "/sharing"
@@ -33,7 +30,7 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
     routes = APIRouter(
         include_in_schema=False, default_response_class=HTMLResponse, route_class=page_route(renderer)
     )
-    sharings = Sharings(context, ratio_of(context))
+    sharings = Sharings(context)
     zone = ZoneInfo(context.settings.timezone)
 
     def page(request: Request, actor: Actor, *, status: int = 200, fault: str = "") -> HTMLResponse:
@@ -73,9 +70,3 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
         return to(f"{ADDRESS}?done=again#reports")
 
     return routes
-
-
-def ratio_of(context: Context) -> Callable[[Within], dict[str, object]]:
-    """Asks for the ratio now."""
-    sharing = DataSharing(context.db, context.rate.library, context.clock)
-    return lambda within: sharing.instant(within=within)
