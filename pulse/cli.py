@@ -122,6 +122,9 @@ def demo(
     embedded_broker: Annotated[
         bool, typer.Option("--embedded-broker", help="不用 mosquitto / Do not use a mosquitto.")
     ] = False,
+    departments: Annotated[
+        bool, typer.Option(help="接收共享数据的模拟部门 / Simulated departments that receive shared data.")
+    ] = True,
 ) -> None:
     """演示：模拟 826 台设备的实时在线率 / Demo: the live online rate of 826 simulated devices.
 
@@ -131,7 +134,9 @@ def demo(
     from pulse.commands import demo as command
 
     command.run(
-        command.Choices(data_dir, port, mqtt_port, devices, seed, history, time_scale, embedded_broker)
+        command.Choices(
+            data_dir, port, mqtt_port, devices, seed, history, time_scale, embedded_broker, departments
+        )
     )
 
 

@@ -50,6 +50,8 @@ def report(
     if day > day_of(None, now_us + DAY_US, zone):
         raise BadInput(f"{day} 尚未到来 / is yet to come", where="day")
     number = _through(connection, outlet, through)
+    # Who reports is there: what waits need not wait for its next try.
+    deliveries.retry(connection, outlet, now_us)
     held = reports.ours(connection, outlet, day, number)
     told = {kind: holding for kind, holding in sorted(theirs.items()) if holding.records}
     return reports.append(connection, Report(outlet, day, number, now_us, actor.name, told, held))
