@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
-
 from api.context import Context
 from api.outlets.parcel import said_of
 from pulse import logs
+from pulse.access.outlets import begin
 from pulse.clock import HOUR_US, MINUTE_US, SECOND_US
 from pulse.errors import BadInput
 from pulse.messages import Record
@@ -102,14 +101,6 @@ class Outbox:
             return Built(more=not drained)
         return self._keep(outlet, position, after, taken, quiet, now_us)._replace(more=not drained)
 
-    def begin(self, connection: Connection, outlet: str, now_us: int) -> Position:
-        """Where an outlet begins that has no position: at what is received from now on."""
-        mark = recordmark.read(connection) or RecordMark(0, now_us)
-        outlets.begin(connection, Position(outlet, mark.order, mark.observed_us, mark.observed_us))
-        found = outlets.position_of(connection, outlet)
-        assert found is not None  # noqa: S101 - begun just now
-        return found
-
     def _ground(self, outlet: Outlet, now_us: int) -> _Ground | None:
         with self._context.db.read() as connection:
             position = outlets.position_of(connection, outlet.id)
@@ -118,7 +109,7 @@ class Outbox:
             version = registry.version(connection)
         if position is None:
             with self._context.db.write() as connection:
-                position = self.begin(connection, outlet.id, now_us)
+                position = begin(connection, outlet.id, now_us)
         return None if mark is None else _Ground(position, mark, kinds, version)
 
     def _stuck(self, outlet: Outlet) -> str | None:

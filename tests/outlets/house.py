@@ -9,6 +9,7 @@ from api.context import Context
 from api.outlets.outbox import Outbox
 from api.outlets.sending import Opener, Post, Sent
 from pulse import settings
+from pulse.access.outlets import begin
 from pulse.clock import SECOND_US
 from pulse.indicators.online_rate import OnlineRate
 from pulse.messages import Record
@@ -96,7 +97,7 @@ class House:
             said = outlets.history(connection, outlet.id)
             at_us = max([self.clock.now, *(v.recorded_us + 1 for v in said)])
             outlets.append(connection, Version(outlet.id, at_us, outlet, "cli:root"))
-            self.outbox.begin(connection, outlet.id, self.clock.now)
+            begin(connection, outlet.id, self.clock.now)
         return outlet
 
     def record(self, device: str = "gas-1", data_kind: str = "gas_reading", **changes: Any) -> Record:
