@@ -53,7 +53,7 @@ class Party(NamedTuple):
     name_en: str
     mode: str
     data_kinds: tuple[str, ...]
-    algorithm: Algorithm | None = "hmac-sha256"
+    algorithm: Algorithm = "hmac-sha256"
     format: str = "json"
 
 
@@ -68,7 +68,7 @@ PARTIES = (
         "ed25519",
     ),
     Party("water", "供水公司", "Water company", "mqtt", ("flow_reading",)),
-    Party("sanitation", "环卫中心", "Sanitation", "pull", ("sorting_record",), None),
+    Party("sanitation", "环卫中心", "Sanitation", "pull", ("sorting_record",)),
     Party("street", "街道办事处", "Street office", "http", ("lock_status",), format="csv"),
 )
 """Of each kind of data exactly one is in charge: when it stops, that kind falls out, and no other."""
@@ -86,7 +86,7 @@ def prepare(parts: Parts, time_scale: float) -> None:
         _shorten(connection, now_us, time_scale)
     keys = Keys(parts.settings.outlet_keys())
     for party in PARTIES:
-        if party.algorithm and not keys.path(party.id, SUFFIX[party.algorithm]).exists():
+        if not keys.path(party.id, SUFFIX[party.algorithm]).exists():
             keys.make(party.id, party.algorithm)
     folder = _folder(parts)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -199,7 +199,7 @@ def _outlet(party: Party, way: str, port: int | None, broker: str | None) -> dic
         "mode": way,
         "url": url,
         "format": party.format,
-        "signature": party.algorithm or "none",
+        "signature": party.algorithm,
         "data_kinds": list(party.data_kinds),
     }
 
@@ -223,9 +223,8 @@ def _write(
             told["port"] = ports[party.id]
         elif ways[party.id] == "mqtt":
             told["broker"] = broker
-        if party.algorithm:
-            what = "ed25519.pub" if party.algorithm == "ed25519" else SUFFIX[party.algorithm]
-            told["keys"] = [str(keys.path(party.id, what).resolve())]
+        what = "ed25519.pub" if party.algorithm == "ed25519" else SUFFIX[party.algorithm]
+        told["keys"] = [str(keys.path(party.id, what).resolve())]
         departments.append(told)
     members = {"timezone": parts.settings.timezone, "departments": departments}
     path = _folder(parts) / "departments.yaml"

@@ -1,5 +1,6 @@
 """What a department asks of the product's API, with its token: pages of deliveries, commits, reports."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import httpx2 as httpx
@@ -16,25 +17,32 @@ class Answered(PulseError):
 
 
 class Page(NamedTuple):
-    """A delivery as a puller gets it, and the cursor that acknowledges it."""
+    """A delivery as a puller gets it, and the cursor that acknowledges it; `fields` are what signs it."""
 
     delivery: str
     cursor: str
     body: bytes
-    content_type: str
-    content_digest: str
+    fields: Mapping[str, str]
 
 
 class _Delivery(msgspec.Struct):
     delivery: str
     cursor: str
+    content_type: str
     content_digest: str
+    signature_input: str | None
+    signature: str | None
     body: msgspec.Raw
-    content_type: str = "application/json"
 
 
 class _Pages(msgspec.Struct):
     deliveries: list[_Delivery]
+
+
+def _bytes(body: msgspec.Raw) -> bytes:
+    """A content byte for byte: JSON lies in the page as it is, CSV as a text."""
+    raw = bytes(body)
+    return msgspec.json.decode(raw, type=str).encode() if raw.startswith(b'"') else raw
 
 
 class Product:
@@ -62,7 +70,15 @@ class Product:
         if not found:
             return None
         first = found[0]
-        return Page(first.delivery, first.cursor, bytes(first.body), first.content_type, first.content_digest)
+        fields = {
+            "delivery": first.delivery,
+            "content-type": first.content_type,
+            "content-digest": first.content_digest,
+            "signature-input": first.signature_input,
+            "signature": first.signature,
+        }
+        said = {name: value for name, value in fields.items() if value is not None}
+        return Page(first.delivery, first.cursor, _bytes(first.body), said)
 
     def commit(self, cursor: str) -> None:
         """Acknowledge everything up to a cursor. Raises `Answered`."""

@@ -3,8 +3,7 @@
 import threading
 
 from pulse.errors import PulseError
-from pulse.sharing import signing
-from pulse.sharing.signing import Unverified
+from pulse.sharing.signing import MESSAGE, Request
 from simulators.departments.description import Department
 from simulators.departments.desk import Desk, NotAccepted
 from simulators.departments.product import Page, Product
@@ -57,9 +56,7 @@ class Puller:
             self._desk.refuse("提交前中断 broke off before the commit")
             return False
         if temper.do is Do.FUTURE:
-            self._product.commit(
-                str(_AHEAD + int(page.cursor)) if page.cursor.isdigit() else f"{page.cursor}0"
-            )
+            self._product.commit(f"{self._department.name}-{_AHEAD}")
             return False
         if temper.do is Do.SLOW:
             self._stop.wait(temper.delay_s)
@@ -71,8 +68,5 @@ class Puller:
         return True
 
     def _keep(self, page: Page, *, forget: bool) -> None:
-        try:
-            signing.check_digest(page.content_digest, page.body)
-        except Unverified as error:
-            raise NotAccepted(400, str(error)) from None
-        self._desk.keep(page.delivery, page.body, {"content-type": page.content_type}, forget=forget)
+        self._desk.verify(Request(page.fields), page.body, MESSAGE)
+        self._desk.keep(page.delivery, page.body, page.fields, forget=forget)
