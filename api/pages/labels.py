@@ -1,5 +1,6 @@
 """What states, causes and parts are called for people."""
 
+import re
 from typing import Final
 
 from api.pages.words import Times, Words, _
@@ -268,6 +269,7 @@ MEMBERS: Final = {
     "retired_us": _("Retired"),
     "retired_recorded_us": _("Retirement known since"),
 }
+_BEFORE_CHINESE: Final = re.compile("[\u3000-\u9fff\uff00-\uffef].*", re.DOTALL)
 REASONS: Final = {
     "wrong": _("wrong name or password"),
     "locked": _("locked out"),
@@ -357,10 +359,15 @@ class Labels:
         return self._words.gettext(WAYS[mode])
 
     def stuck(self, text: str) -> str:
-        """Why an outlet comes no further; the far side's own words are shown as they are."""
+        """Why an outlet comes no further; the far side's own words are shown as they are.
+
+        Of a reason in both languages the reader's, behind what stands before both.
+        """
         zh, separator, en = text.rpartition(" / ")
+        if separator and self._words.language == "zh":
+            return zh
         if separator:
-            return zh if self._words.language == "zh" else en
+            return _BEFORE_CHINESE.sub("", zh) + en
         return self._words.gettext(STUCK[text]) if text in STUCK else text
 
     def verdict(self, slug: str) -> str:

@@ -2,13 +2,15 @@
 
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from api.context import Context
+from api.outlets.overview import Period, funnel_of
 from pulse.clock import HOUR_US, SECOND_US, parse_time
 from pulse.indicators.books import AsOf
-from pulse.indicators.within import Within, covers
+from pulse.indicators.within import Within
+from pulse.sharing.funnel import Row, Stuck
 from pulse.sharing.outlets import Outlet
 from pulse.stores.relational import catalogue, deliveries, outlets, receipts, reports
 from pulse.stores.relational.deliveries import Stored, Waiting
@@ -23,6 +25,8 @@ LEAST = 12
 KEPT_S = 2.0
 _DAYS = 7
 _SHARED = ("shared", "unknown", "not_shared", "not_collectable")
+_UNDER_WAY = frozenset({"on_its_way", "not_made", "not_due"})
+_SOON = frozenset({"not_pulled", "not_committed", "nothing_collected"})
 _TROUBLE = ("not_shared", "unknown", "shared", "not_collectable")
 
 
@@ -35,11 +39,11 @@ class Step(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """How far the records of a kind come by one outlet; `stuck`: why no further, "" if nothing is amiss."""
+    """How far the records of a kind come by one outlet; `stuck`: why no further, if anything is amiss."""
 
     outlet: str
     steps: tuple[Step, ...]
-    stuck: str
+    stuck: Stuck | None
 
 
 class Cell(NamedTuple):
@@ -111,12 +115,7 @@ def gathered(context: Context, within: Within) -> Sharing:
     ratio = context.sharing.instant(within=within)
     as_of = context.rate.as_of()
     now_us = context.clock.now_us()
-    collected: Counter[str] = Counter()
-    for found in context.store.collected(now_us - WINDOW_US, now_us):
-        if covers(within, found.community):
-            collected[found.data_kind] += found.records
     with context.db.read() as connection:
-        made = list(deliveries.made_in(connection, now_us - WINDOW_US, now_us))
         waiting = deliveries.outstanding(connection)
         known = outlets.current(connection)
         positions = outlets.all_positions(connection)
@@ -125,26 +124,28 @@ def gathered(context: Context, within: Within) -> Sharing:
         visible = [one for one in known if sees(within, one)]
         told = reports.listing(connection, [one.id for one in visible], limit=_DAYS * max(1, len(visible)))
         sources = {kind.id: kind.sources[0] for kind in catalogue.load(connection).in_force(now_us).values()}
-    rows = tuple(
-        _outlet(
-            one,
-            first.get(one.id, []),
-            waiting.get(one.id),
-            positions[one.id].stuck if one.id in positions else None,
-            last[one.id][0].acknowledged_us if last[one.id] else None,
-        )
-        for one in known
-    )
-    flows = _flows(made, rows, ratio, collected, within)
+    rows: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in funnel_of(context, Period(now_us - WINDOW_US, now_us), within, known):
+        rows[row.data_kind].append(row)
     return Sharing(
         as_of,
         ratio,
         _cells(ratio["kinds"]),
         Counter(kind["state"] for kind in ratio["kinds"]),
         tuple(
-            _kind(kind, sources, collected, flows, as_of.at_us) for kind in _ranked(ratio["kinds"], _TROUBLE)
+            _kind(kind, sources.get(kind["id"], ""), rows[kind["id"]], as_of.at_us)
+            for kind in _ranked(ratio["kinds"], _TROUBLE)
         ),
-        tuple(row for row in rows if sees(within, row.outlet)),
+        tuple(
+            _outlet(
+                one,
+                first.get(one.id, []),
+                waiting.get(one.id),
+                positions[one.id].stuck if one.id in positions else None,
+                last[one.id][0].acknowledged_us if last[one.id] else None,
+            )
+            for one in visible
+        ),
         tuple(sorted(told, key=Report.agrees)),
     )
 
@@ -175,63 +176,36 @@ def _outlet(
     return OutletRow(outlet, health, waiting, last_us, waiting.oldest_us if waiting else None, stuck or error)
 
 
-def _flows(
-    made: Iterable[Stored],
-    rows: Iterable[OutletRow],
-    ratio: Mapping[str, Any],
-    collected: Mapping[str, int],
-    within: Within,
-) -> dict[str, tuple[Flow, ...]]:
-    """By kind of data, how far its records come by each outlet that takes it."""
-    counts: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for delivery in made:
-        for part in delivery.parts:
-            if not covers(within, part.community):
-                continue
-            own = counts[part.data_kind, delivery.outlet]
-            own["made"] += part.count
-            own["sent"] += part.count * (delivery.sent_us is not None)
-            own["acknowledged"] += part.count * (delivery.state == deliveries.ACKNOWLEDGED)
-    found: dict[str, tuple[Flow, ...]] = {}
-    for kind in ratio["kinds"]:
-        flows = []
-        for row in rows:
-            takes = row.outlet.data_kinds is None or kind["id"] in row.outlet.data_kinds
-            if not takes or row.outlet.disabled:
-                continue
-            own = counts[kind["id"], row.outlet.id]
-            longest = max(collected[kind["id"]], *own.values(), 1)
-            steps = tuple(_step(slug, own[slug], longest) for slug in ("made", "sent", "acknowledged"))
-            stuck = row.error if row.health in {"failing", "stuck"} else ""
-            flows.append(Flow(row.outlet.id, steps, stuck))
-        found[kind["id"]] = tuple(flows)
-    return found
-
-
-def _kind(
-    told: Mapping[str, Any],
-    sources: Mapping[str, str],
-    collected: Mapping[str, int],
-    flows: Mapping[str, tuple[Flow, ...]],
-    at_us: int,
-) -> KindRow:
-    own = flows[told["id"]]
-    longest = max(collected[told["id"]], *(step.records for flow in own for step in flow.steps), 1)
+def _kind(told: Mapping[str, Any], source: str, rows: Sequence[Row], at_us: int) -> KindRow:
+    collected = max((row.collected.records for row in rows), default=0)
+    longest = max(
+        [1, collected, *(step.records for row in rows for step in (row.outbox, row.sent, row.acknowledged))]
+    )
+    is_shared = told["state"] == "shared"
     receipt = told["receipt"]
     expires_us = _us(receipt["expires"]) if receipt else None
     left = None
-    if expires_us is not None and told["state"] == "shared":
+    if expires_us is not None and is_shared:
         share = (expires_us - at_us) / (told["freshness_s"] * SECOND_US)
         left = round(FULL * min(1.0, max(0.0, share)))
     return KindRow(
         told,
-        sources.get(told["id"], ""),
-        _step("collected", collected[told["id"]], longest),
-        own,
+        source,
+        _step("collected", collected, longest),
+        tuple(_flow(row, longest, is_shared=is_shared) for row in rows if row.outlet),
         _us(receipt["acknowledged"]) if receipt else None,
         expires_us,
         left,
     )
+
+
+def _flow(row: Row, longest: int, *, is_shared: bool) -> Flow:
+    """A row of the funnel as bars. While a kind is shared, that something is just under way is no trouble."""
+    steps = (("made", row.outbox), ("sent", row.sent), ("acknowledged", row.acknowledged))
+    stuck = row.stuck
+    if stuck is not None and (stuck.reason in _UNDER_WAY or (is_shared and stuck.reason in _SOON)):
+        stuck = None
+    return Flow(row.outlet, tuple(_step(slug, step.records, longest) for slug, step in steps), stuck)
 
 
 def _step(slug: str, count: int, longest: int) -> Step:

@@ -14,6 +14,7 @@ from pulse.messages import Record
 from pulse.sharing import catalogue_file
 from pulse.sharing.catalogue import Version
 from pulse.sharing.deliveries import Item, Quiet, make
+from pulse.sharing.keyfiles import Keys
 from pulse.sharing.outlets import Outlet
 from pulse.sharing.outlets import Version as OutletVersion
 from pulse.sharing.receipts import Receipt
@@ -94,6 +95,7 @@ def share(town: Town, *, water_down: bool = False) -> None:
         with town.db.write() as connection:
             outlets.append(connection, OutletVersion(outlet.id, FIRST_START, outlet, "cli:root"))
             outlets.begin(connection, Position(outlet.id, 0, FIRST_START, FIRST_START))
+        Keys(town.context.settings.outlet_keys()).make(outlet.id, "hmac-sha256")
     order = 0
     held: dict[str, list[str]] = {}
     for outlet in OUTLETS:
