@@ -28,9 +28,11 @@ from api.present import Present
 from api.problem_kinds import FORBIDDEN, SIGN_IN_REQUIRED, TOO_MANY
 from api.routes import (
     audit,
+    catalogue,
     collector,
     coverage,
     credentials,
+    data_sharing,
     device,
     devices,
     events,
@@ -98,6 +100,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     app.add_middleware(Measuring, metrics=metrics)
     routers = [
         indicators.router(context),
+        data_sharing.router(context),
         explain.router(context),
         published.router(context),
         devices.router(context, present),
@@ -113,6 +116,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         tokens.router(context),
         credentials.router(context),
         policies.router(context),
+        catalogue.router(context),
         outlets.router(context),
         pulling.router(context),
         shared.router(context),

@@ -9,12 +9,14 @@ import typer
 from pulse import (
     __version__,
     cli_access,
+    cli_catalogue,
     cli_coverage,
     cli_departments,
     cli_indicators,
     cli_lives,
     cli_maintenance,
     cli_policies,
+    cli_sharing,
     logs,
 )
 from pulse.errors import BadInput, PulseError
@@ -51,6 +53,8 @@ app.add_typer(cli_indicators.indicators_app, name="indicators")
 app.add_typer(cli_maintenance.app, name="maintenance")
 app.add_typer(cli_policies.policy_app, name="policy")
 app.add_typer(cli_departments.app, name="simulate-departments")
+app.add_typer(cli_catalogue.catalogue_app, name="catalogue")
+app.add_typer(cli_sharing.sharing_app, name="sharing")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
     no_args_is_help=True,

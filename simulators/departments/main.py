@@ -19,7 +19,7 @@ from simulators.departments.puller import Puller
 from simulators.departments.receiver import Receiver
 from simulators.departments.reporter import Reporter
 from simulators.departments.subscriber import Subscriber
-from simulators.departments.temper import Mood
+from simulators.departments.temper import Do, Mood
 
 CONTROL_FILE = "control.json"
 """In the folder of what is kept: where the running departments can be told something."""
@@ -97,7 +97,10 @@ class Running:
             if self.reporter is None:
                 raise BadInput("没有 pulse 地址 / has no address of pulse to report to", where="do")
             return {"department": self.department.id, "reports": self.reporter.now()}
+        came_back = self.desk.temper().do is Do.STOP
         self.desk.tell(order.temper().checked(self.department.receives, "do"), order.for_s)
+        if came_back and self.reporter is not None:
+            self.reporter.soon()
         return self.shown()
 
     def close(self) -> None:

@@ -12,7 +12,8 @@ from pulse.stores.relational.tables import repeats as table
 def note(connection: Connection, outlet: str, number: int, again_of: Iterable[int]) -> None:
     """Note that a delivery has records of others once more."""
     rows = [{"outlet": outlet, "number": number, "again_of": one} for one in sorted(set(again_of))]
-    connection.execute(insert(table), rows)
+    if rows:
+        connection.execute(insert(table), rows)
 
 
 def of(connection: Connection, outlet: str, numbers: Iterable[int]) -> dict[int, list[int]]:
