@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from pulse.options import DataDir
+from pulse.settings import load
+
 app = typer.Typer(
     help="模拟接收数据的部门，可令其出错、变慢、停止 / Simulated departments that receive shared data.",
     invoke_without_command=True,
@@ -115,4 +118,27 @@ def control(
     from pulse.commands import departments as command
 
     for line in command.control(address, state, department, do, status=status, delay_s=delay_s, for_s=for_s):
+        typer.echo(line)
+
+
+def reconcile(
+    outlet: Annotated[str, typer.Argument(metavar="OUTLET", help="出口编号 / Id of the outlet.")],
+    day: Annotated[
+        str | None, typer.Option("--day", help="本地日期，默认今天 / A local day, today by default.")
+    ] = None,
+    deliver_again: Annotated[
+        bool,
+        typer.Option("--deliver-again", help="重新投递对方缺少的 / Deliver again what is missing there."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """对账：我方已投递、对方所持、差异 / What we delivered, what the department holds, and the difference.
+
+    The department reports what it holds over the API; docs/departments.md says how.
+    """
+    from pulse.commands import reconcile as command
+
+    settings = load(data_dir=data_dir)
+    for line in command.reconciled(settings, outlet, day, again=deliver_again, as_json=as_json):
         typer.echo(line)
