@@ -54,6 +54,8 @@ app.add_typer(cli_maintenance.app, name="maintenance")
 app.add_typer(cli_policies.policy_app, name="policy")
 app.add_typer(cli_departments.app, name="simulate-departments")
 app.add_typer(cli_catalogue.catalogue_app, name="catalogue")
+app.add_typer(cli_sharing.outlet_app, name="outlet")
+cli_sharing.outlet_app.command("reconcile")(cli_departments.reconcile)
 app.add_typer(cli_sharing.sharing_app, name="sharing")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",

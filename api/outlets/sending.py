@@ -20,7 +20,7 @@ from api.outlets.http import Pusher
 from api.outlets.mqtt import Bridge
 from api.outlets.parcel import Parcel, said_of
 from pulse import logs
-from pulse.clock import SECOND_US
+from pulse.clock import SECOND_US, Clock
 from pulse.errors import BadInput, Conflict
 from pulse.sharing import deliveries as contents
 from pulse.sharing.keyfiles import Keys
@@ -55,6 +55,13 @@ class Sent(NamedTuple):
     failed: int = 0
 
 
+def opened(outlet: Outlet, keys: Keys, clock: Clock) -> AbstractContextManager[Sender]:
+    """A connection by the outlet's mode. Raises `BadInput` naming a file that cannot be used."""
+    if outlet.mode == "mqtt":
+        return Bridge(outlet, keys, clock)
+    return Pusher(outlet, keys, clock)
+
+
 class Post:
     """Sends deliveries of one installation. `holder` is this process's name among others."""
 
@@ -69,14 +76,8 @@ class Post:
         self._context = context
         self._holder = holder
         self._keys = Keys(context.settings.outlet_keys())
-        self._opener = opener or self.opened
+        self._opener = opener or (lambda outlet, keys: opened(outlet, keys, context.clock))
         self._jitter = jitter or (lambda: secrets.randbelow(_AMPLITUDE) / _AMPLITUDE)
-
-    def opened(self, outlet: Outlet, keys: Keys) -> AbstractContextManager[Sender]:
-        """A connection by the outlet's mode. Raises `BadInput` naming a file that cannot be used."""
-        if outlet.mode == "mqtt":
-            return Bridge(outlet, keys, self._context.clock)
-        return Pusher(outlet, keys, self._context.clock)
 
     def drain(self, outlet: Outlet, stop: threading.Event) -> Sent:
         """Send what is due, until one fails, nothing is left, or `stop`. Raises `StoreUnavailable`."""

@@ -125,7 +125,8 @@ def gathered(context: Context, within: Within) -> Sharing:
         told = reports.listing(connection, [one.id for one in visible], limit=_DAYS * max(1, len(visible)))
         sources = {kind.id: kind.sources[0] for kind in catalogue.load(connection).in_force(now_us).values()}
     rows: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in funnel_of(context, Period(now_us - WINDOW_US, now_us), within, known):
+    period = Period(now_us - WINDOW_US, now_us)
+    for row in funnel_of(context.settings, context.db, context.store, now_us, period, within, known):
         rows[row.data_kind].append(row)
     return Sharing(
         as_of,
