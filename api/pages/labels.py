@@ -171,6 +171,8 @@ ACTIONS: Final = {
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
     "policy.set": _("Set policy"),
+    "catalogue.set": _("Set kind of data"),
+    "catalogue.withdraw": _("Withdraw kind of data"),
     "outlet.put": _("Set outlet"),
     "outlet.key": _("Make an outlet's key"),
     "outlet.retry": _("Try deliveries again"),

@@ -148,16 +148,14 @@ def as_members(version: Version) -> dict[str, Any]:
 
 def _append(connection: Connection, actor: Actor, said: Version, before: DataKind | None, words: str) -> None:
     versions.append(connection, [said])
-    after: Mapping[str, Any] = {} if said.says is None else members(said.says)
-    audit.append(
-        connection,
-        actor,
-        "catalogue.withdraw" if said.says is None else "catalogue.set",
-        f"data_kind:{said.id}",
-        said.recorded_us,
-        before={} if before is None else members(before),
-        after={**after, "since_us": said.since_us, **({"reason": words} if words else {})},
-    )
+    subject, at_us = f"data_kind:{said.id}", said.recorded_us
+    old: Mapping[str, Any] = {} if before is None else members(before)
+    told = {"since_us": said.since_us, **({"reason": words} if words else {})}
+    if said.says is None:
+        audit.append(connection, actor, "catalogue.withdraw", subject, at_us, before=old, after=told)
+    else:
+        new = {**members(said.says), **told}
+        audit.append(connection, actor, "catalogue.set", subject, at_us, before=old, after=new)
 
 
 def _start(since_us: int | None, now_us: int) -> int:
