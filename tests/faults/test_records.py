@@ -10,39 +10,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from pulse.messages import Record
-from pulse.stores.relational import recordmark
+from tests.collector.outlet import Outlet
 from tests.collector.station import Field, Station, field
 from tests.collector.test_mqtt import eventually
 from tests.faults.house import SECOND_US, collecting, look, records
 
 NAMES = [f"cam-{number:02}" for number in range(8)]
 EVERY_S = 0.05
-
-
-class Outlet:
-    """Reads as whoever delivers does: on from where it was, up to the mark, and never again."""
-
-    def __init__(self, station: Station) -> None:
-        self.read: list[Record] = []
-        self._station = station
-        self._after = 0
-        self._before_us = 0
-
-    def look(self) -> None:
-        with self._station.db.read() as connection:
-            mark = recordmark.read(connection)
-        if mark is None:
-            return
-        assert mark.order >= self._after
-        assert mark.observed_us >= self._before_us
-        store = self._station.store
-        while some := store.read_records(self._after, mark.order, since_us=self._before_us, limit=7):
-            # Of what was received before the last mark's time nothing may come any more.
-            assert all(record.observed_us >= self._before_us for record in some)
-            self.read += some
-            self._after = some[-1].order
-        self._after, self._before_us = mark.order, mark.observed_us
 
 
 @contextmanager
@@ -74,7 +48,7 @@ def killed(station: Station, times: int) -> None:
     print(f"PULSE_TEST_SEED={seed}")
     dice = random.Random(seed)
     station.register(*NAMES)
-    outlet = Outlet(station)
+    outlet = Outlet(station.db, station.store)
     with collecting(station) as collector:
         eventually(station.listening, "the first start", 30)
         assert collector.end() == 0
