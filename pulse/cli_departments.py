@@ -128,7 +128,7 @@ def reconcile(
     ] = None,
     deliver_again: Annotated[
         bool,
-        typer.Option("--deliver-again", help="重新投递对方缺少的 / Deliver again what is missing there."),
+        typer.Option("--deliver-again", help="重新投递对方缺少的 / Deliver again what is lacking."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
     data_dir: DataDir = None,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from api import params
 from api import reconciliation_examples as examples
 from api.answers import answers, json
-from api.auth.guard import Allowed, note_refusal
+from api.auth.guard import Allowed, forbidden, note_refusal
 from api.context import Context
 from api.problem_kinds import (
     CONFLICT,
@@ -47,14 +47,16 @@ def router(context: Context) -> APIRouter:
     db, clock = context.db, context.clock
     zone = ZoneInfo(context.settings.timezone)
 
-    def known(request: Request, actor: Actor, outlet: str, *, reads: bool) -> None:
-        """Raise `NotFound` for an outlet that is not the actor's; that somebody reached for it is noted."""
+    def check_own(request: Request, actor: Actor, outlet: str) -> None:
+        """Whoever reaches for another department's outlet is refused, and it is in the log."""
+        if outlet not in actor.outlets:
+            raise forbidden(request, actor, f"outlet:{outlet}")
+
+    def check_seen(request: Request, actor: Actor, outlet: str) -> None:
+        """An outlet of communities that the actor does not see is as none."""
         with db.read() as connection:
             found = outlets.of(connection, outlet)
-        own = outlet in actor.outlets
-        if found is not None and not (
-            own or (reads and actor.may(Permission.SHARING_READ) and _sees(actor, found.communities))
-        ):
+        if found is not None and not _sees(actor, found.communities):
             note_refusal(request, actor, f"outlet:{outlet}")
             found = None
         if found is None:
@@ -72,7 +74,7 @@ def router(context: Context) -> APIRouter:
         A department says how many records of each kind it holds of a day, with their digest; the answer
         compares with what was delivered to it. Records are counted once, however often they came.
         """
-        known(request, actor, outlet, reads=False)
+        check_own(request, actor, outlet)
         day = checked_day(body.day)
         theirs: dict[str, Holding] = {}
         for position, held in enumerate(body.kinds):
@@ -111,7 +113,10 @@ def router(context: Context) -> APIRouter:
 
         The last report of each day beside what we held then, and the difference; a department sees its own.
         """
-        known(request, actor, outlet, reads=True)
+        if actor.may(Permission.SHARING_READ):
+            check_seen(request, actor, outlet)
+        else:
+            check_own(request, actor, outlet)
         with db.read() as connection:
             if day is None:
                 found = reports.listing(connection, [outlet], limit=limit)

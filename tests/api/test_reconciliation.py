@@ -148,11 +148,11 @@ def test_a_report_that_cannot_be_is_refused_by_its_place(
 def test_a_department_reaches_no_other_ones_outlet(
     site: Site, client: TestClient, fire: dict[str, str]
 ) -> None:
-    """Neither to look nor to report; that it tried is in the log, and it is told that there is none."""
+    """Neither to look nor to report; that it tried is in the log."""
     for path in ("water", "none"):
         other = f"/api/v1/sharing/outlets/{path}/reports"
-        assert client.get(other, headers=fire).status_code == 404
-        assert client.post(other, json=body(1), headers=fire).status_code == 404
+        assert client.get(other, headers=fire).status_code == 403
+        assert client.post(other, json=body(1), headers=fire).status_code == 403
     with site.db.read() as connection:
         tried = [entry for entry in audit.walk(connection) if entry.subject == "outlet:water"]
     assert [entry.outcome for entry in tried] == ["refused", "refused"]

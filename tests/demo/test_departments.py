@@ -62,11 +62,12 @@ def test_a_stopped_department_takes_its_kind_out_and_brings_it_back(
 def test_what_a_department_forgot_is_found_and_comes_again(tmp_path: Path) -> None:
     with demo(tmp_path, *CHOICES) as running:
         of_eight(running, 8, SHARED_WITHIN_S)
-        control(tmp_path, "fire", "forget", "--for", "12")
+        control(tmp_path, "fire", "forget")
         reports = "/api/v1/sharing/outlets/fire/reports"
         running.wait_for(
             reports, lambda r: bool(r["reports"]) and not r["reports"][0]["agrees"], FALLS_OUT_WITHIN_S
         )
+        control(tmp_path, "fire", "start")
         again = subprocess.run(
             [
                 *(sys.executable, "-m", "pulse", "outlet", "reconcile", "fire", "--deliver-again"),
