@@ -297,12 +297,12 @@ def _sharing_lines(address: str, settings: Settings, choices: Choices) -> str:
     state = settings.data_dir / demosharing.FOLDER
     where = "" if str(state) == demosharing.DEFAULT_STATE else f" --state {state}"
     control = f"pulse simulate-departments control{where}"
-    minutes = demosharing.freshness_s(choices.time_scale) / 60
+    fresh = round(demosharing.freshness_s(choices.time_scale))
     return f"""  共享 Sharing   {address}/sharing
                  停止一个部门 stop a department: {control} fire stop
                  恢复 start it again:            {control} fire start
                  全部部门 all of them:           {control}
-                 停止后约 {minutes:.0f} 分钟变为 7/8 / 7 of 8 about {minutes:.0f} min after that
+                 停止约 {fresh} 秒后为 7/8 / 7 of 8 some {fresh} s after it stopped
 """
 
 
