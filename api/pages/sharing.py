@@ -12,7 +12,7 @@ from pulse.indicators.books import AsOf
 from pulse.indicators.within import Within
 from pulse.sharing.funnel import Row, Stuck
 from pulse.sharing.outlets import Outlet
-from pulse.stores.relational import catalogue, deliveries, outlets, receipts, reports
+from pulse.stores.relational import catalogue, deliveries, outlets, receipts, repeats, reports
 from pulse.stores.relational.deliveries import Stored, Waiting
 from pulse.stores.relational.reports import Report
 
@@ -89,6 +89,8 @@ class Sharing(NamedTuple):
     kinds: tuple[KindRow, ...]
     outlets: tuple[OutletRow, ...]
     reports: tuple[Report, ...]
+    again_us: Mapping[str, int | None]
+    """By outlet, when something was last delivered again."""
 
 
 class Sharings:
@@ -109,6 +111,11 @@ class Sharings:
                 kept = self._kept[within] = (now_s, gathered(self._context, within))
             return kept[1]
 
+    def forget(self) -> None:
+        """Gather anew for the next who asks: somebody changed something."""
+        with self._lock:
+            self._kept.clear()
+
 
 def gathered(context: Context, within: Within) -> Sharing:
     """Everything that the page shows, of the communities `within`."""
@@ -123,6 +130,7 @@ def gathered(context: Context, within: Within) -> Sharing:
         last = {one.id: receipts.listing(connection, outlet=one.id, limit=1) for one in known}
         visible = [one for one in known if sees(within, one)]
         told = reports.listing(connection, [one.id for one in visible], limit=_DAYS * max(1, len(visible)))
+        again_us = {one.id: repeats.last_us(connection, one.id) for one in visible}
         sources = {kind.id: kind.sources[0] for kind in catalogue.load(connection).in_force(now_us).values()}
     rows: defaultdict[str, list[Row]] = defaultdict(list)
     period = Period(now_us - WINDOW_US, now_us)
@@ -148,6 +156,7 @@ def gathered(context: Context, within: Within) -> Sharing:
             for one in visible
         ),
         tuple(sorted(told, key=Report.agrees)),
+        again_us,
     )
 
 

@@ -46,7 +46,6 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
             communities=read_names(context, actor.communities).communities,
             window_us=WINDOW_US,
             fault=fault,
-            done=request.query_params.get("done"),
         )
 
     @routes.get(ADDRESS)
@@ -67,6 +66,7 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
             status = 409 if isinstance(error, Conflict) else 422
             said = wrong(error, renderer.words(request).language)
             return page(request, actor, status=status, fault=" ".join(said.values()))
-        return to(f"{ADDRESS}?done=again#reports")
+        sharings.forget()
+        return to(f"{ADDRESS}#reports")
 
     return routes

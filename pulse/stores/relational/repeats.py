@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from pulse.stores.relational.deliveries import ACKNOWLEDGED
 from pulse.stores.relational.tables import deliveries, delivery_days
@@ -26,6 +26,16 @@ def of(connection: Connection, outlet: str, numbers: Iterable[int]) -> dict[int,
     found: dict[int, list[int]] = {}
     for number, again_of in rows:
         found.setdefault(number, []).append(again_of)
+    return found
+
+
+def last_us(connection: Connection, outlet: str) -> int | None:
+    """When something was last made again for an outlet, None if it never was."""
+    found: int | None = connection.scalar(
+        select(func.max(deliveries.c.made_us))
+        .join(table, (table.c.outlet == deliveries.c.outlet) & (table.c.number == deliveries.c.number))
+        .where(deliveries.c.outlet == outlet)
+    )
     return found
 
 

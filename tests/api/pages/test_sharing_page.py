@@ -76,9 +76,10 @@ def test_an_administrator_delivers_again_from_the_page(site: Site, client: TestC
     answer = client.post(
         "/sharing/fire/deliver-again", data={"form": headers[FORM_HEADER], "day": DAY}, headers=headers
     )
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sharing?done=again#reports")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sharing#reports")
     with site.db.read() as connection:
         assert deliveries.one(connection, "fire", 2) is not None
+    assert "Delivered again at" in client.get("/sharing?lang=en", headers=headers).text
     # And where nothing is lacking the page says so.
     with site.db.write() as connection:
         held = {"gas_reading": of_ids([f"{1:016x}"])}
