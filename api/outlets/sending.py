@@ -1,7 +1,8 @@
 """Sending what waits for one department, one delivery after the other, and keeping what came of it.
 
 Whoever sends holds a claim on the outlet, taken by compare-and-set and ending by itself: two schedulers never
-send the same delivery at the same time, and one that died holds nothing up for long. A claim that ran out
+send the same delivery at the same time, and one that died holds nothing up for long (on this machine: not
+at all). A claim that ran out
 while its holder still sent costs nothing but a repetition under the same id.
 """
 
@@ -16,6 +17,7 @@ import msgspec
 
 from api.context import Context
 from api.outlets.answers import Answer, failure, pause_s
+from api.outlets.holder import is_gone
 from api.outlets.http import Pusher
 from api.outlets.mqtt import Bridge
 from api.outlets.parcel import Parcel, said_of
@@ -121,6 +123,10 @@ class Post:
     def _claim(self, outlet: Outlet) -> bool:
         now_us = self._context.clock.now_us()
         with self._context.db.write() as connection:
+            before = outlets.held_by(connection, outlet.id)
+            if before is not None and is_gone(before, self._holder):
+                # It was killed: what it began goes on now, not when its claim ends.
+                outlets.release(connection, outlet.id, before)
             return outlets.claim(connection, outlet.id, self._holder, now_us, self._until_us(outlet, now_us))
 
     def _go_on(self, outlet: Outlet, stored: Stored) -> bool:

@@ -37,6 +37,12 @@ class Person:
     def ask(self, method: str, path: str, **more: Any) -> Any:
         return self._client.request(method, f"{BASE}{path}", headers=self._headers, **more)
 
+    def metrics(self) -> str:
+        """The page that Prometheus reads."""
+        answer = self._client.get("/metrics", headers=self._headers)
+        assert answer.status_code == 200
+        return answer.text
+
     def get(self, path: str, **query: str) -> Any:
         answer = self.ask("GET", path, params=query)
         assert answer.status_code == 200, answer.text
@@ -152,6 +158,7 @@ def test_what_failed_is_shown_with_its_reason_and_tried_again_on_demand(
     (row,) = [row for row in admin.get("/funnel")["rows"] if row["outlet"] == "fire"]
     assert row["stuck"]["reason"] == "not_sent"
     assert [row[step]["records"] for step in ("outbox", "sent", "acknowledged")] == [1, 1, 0]
+    assert scraped(admin) == {"failing": 1.0, "waiting": 1.0}
     assert admin.ask("POST", "/outlets/fire/retry").json() == {"deliveries": 1}
     assert len(log(house, "outlet.retry")) == 1
     fire.answer = lambda _got: Reply()
@@ -161,6 +168,14 @@ def test_what_failed_is_shown_with_its_reason_and_tried_again_on_demand(
     assert receipt["parts"][0]["count"] == 1
     (row,) = [row for row in admin.get("/funnel")["rows"] if row["outlet"] == "fire"]
     assert row["stuck"] is None
+    assert scraped(admin) == {"failing": 0.0, "waiting": 0.0}
+
+
+def scraped(admin: Person) -> dict[str, float]:
+    """The figures of the outlet for Prometheus."""
+    names = {"pulse_outlets_failing": "failing", 'pulse_outlet_waiting{outlet="fire"}': "waiting"}
+    lines = [line.rpartition(" ") for line in admin.metrics().splitlines()]
+    return {names[name]: float(value) for name, _, value in lines if name in names}
 
 
 def test_lists_go_on_where_a_page_ended(house: House, admin: Person, fire: Department) -> None:
