@@ -173,7 +173,11 @@ class Feeder:
             if event.topic == "transition"
         ]
         if points:
-            self._store.write_transitions(points)
+            try:
+                self._store.write_transitions(points)
+            except StoreRejected as error:
+                # Such as from before the bucket's retention; the others are stored, and the table has all.
+                log.warning("transitions_refused_by_store", error=str(error)[:500])
         with self._db.write() as connection:
             self._lease.renew(connection)
             meta.put(connection, CURSOR_KEY, str(found[-1].id))

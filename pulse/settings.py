@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     timezone: str = Field("Asia/Shanghai", description="Zone of schedules and of the times that people see.")
     raw_retention_days: int = Field(
-        0, ge=0, description="Days that raw heartbeats are kept; 0 means 400 in InfluxDB and 30 embedded."
+        0, ge=0, description="Days that raw heartbeats and records are kept; 0: 400 in InfluxDB, 30 embedded."
     )
     max_payload_bytes: int = Field(65536, ge=256, description="Largest accepted MQTT payload, bytes.")
     spool_max_bytes: int = Field(
@@ -258,7 +258,7 @@ class Settings(BaseSettings):
         return self.outlet_keys_dir or self.data_dir / "outlets"
 
     def raw_retention(self) -> int:
-        """Days that raw heartbeats are kept in the store in use."""
+        """Days that raw heartbeats and records are kept in the store in use."""
         return self.raw_retention_days or (400 if self.influxdb_url else 30)
 
 

@@ -15,13 +15,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from pulse.clock import HOUR_US, SECOND_US, to_iso
 from pulse.registry.model import DeviceRecord
 from simulators import chance
-from simulators.faults import Beat
+from simulators.faults import Beat, Telling
 from simulators.metrics import measured
+from simulators.records import body as record_body
 
 QOS = 1
 MOST_IN_FLIGHT = 20
 MOST_KEPT = 20_000
-"""Beats that a buffering device keeps at most while it has no connection."""
+"""Beats and records that a buffering device keeps at most while it has no connection."""
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -72,13 +73,15 @@ class DeviceClient:
         self.sent = 0
         self.missed = 0
         """Beats that fell due without a connection and were not kept."""
+        self.told = 0
+        """Records published."""
         self.acknowledged = 0
         self._key = device_key
         self._watch = watch
         self._clock_style = chance.bits(device_key, 10) % 4
         self._topic = f"community/{device.community}/{device.kind}/{device.id}"
         self._keepalive_s = max(round(keepalive_s), 1)
-        self._kept: deque[tuple[Beat, int]] = deque(maxlen=MOST_KEPT)
+        self._kept: deque[tuple[Beat | Telling, int]] = deque(maxlen=MOST_KEPT)
         self._is_cut = False
         self._came_in = False
         self._refusal = ""
@@ -144,6 +147,13 @@ class DeviceClient:
         else:
             self.missed += 1
 
+    def tell(self, telling: Telling, made_us: int) -> None:
+        """Publish a record made at `made_us`; without a connection keep it or forget it."""
+        if self.is_connected:
+            self._publish(telling, made_us)
+        elif telling.kept:
+            self._kept.append((telling, made_us))
+
     def disconnect(self) -> None:
         """Say goodbye; the broker drops the last will."""
         self.wanted = self.doomed = False
@@ -197,15 +207,27 @@ class DeviceClient:
             self.wanted = False
             self.kill()
 
-    def _publish(self, beat: Beat, made_us: int) -> None:
-        body: dict[str, Any] = {"ts": self._timestamp(made_us + beat.clock_offset_us), "seq": beat.seq}
-        body["status"] = "ok" if beat.fault is None else "fault"
-        if beat.fault is not None:
-            body["fault"] = beat.fault
+    def _publish(self, what: Beat | Telling, made_us: int) -> None:
+        if isinstance(what, Telling):
+            self._publish_record(what, made_us)
+            return
+        body: dict[str, Any] = {"ts": self._timestamp(made_us + what.clock_offset_us), "seq": what.seq}
+        body["status"] = "ok" if what.fault is None else "fault"
+        if what.fault is not None:
+            body["fault"] = what.fault
         values = measured(self.device.kind, self._key, np.array([made_us], dtype=np.int64))
         body.update({name: float(value[0]) for name, value in values.items()})
         self._client.publish(f"{self._topic}/heartbeat", json.dumps(body, separators=(",", ":")), QOS)
         self.sent += 1
+
+    def _publish_record(self, telling: Telling, made_us: int) -> None:
+        said = record_body(telling.data_kind, self.device.community, self._key, telling.number, made_us)
+        if said is None:
+            return
+        body = {"ts": self._timestamp(made_us + telling.clock_offset_us), **said}
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        self._client.publish(f"{self._topic}/data/{telling.data_kind}", text.encode(), QOS)
+        self.told += 1
 
     def _timestamp(self, at_us: int) -> float | int | str:
         """The device's clock, written the way its maker does."""

@@ -102,6 +102,8 @@ class Do(Enum):
     """Close the socket without a goodbye: the broker sends the last will."""
     CUT = 5
     """Stop reading, writing and pinging but keep the socket, as behind a dead network."""
+    TELL = 6
+    """Publish a record of a kind of data."""
 
 
 class Beat(NamedTuple):
@@ -115,12 +117,23 @@ class Beat(NamedTuple):
     """Whether the device keeps it while it has no connection."""
 
 
+class Telling(NamedTuple):
+    """One record: made at `made_us`, number `number` of its kind, by a clock that is so far ahead."""
+
+    made_us: int
+    data_kind: str
+    number: int
+    clock_offset_us: int = 0
+    kept: bool = False
+
+
 class Step(NamedTuple):
     """Do something at `at_us`, microseconds since the start of the simulation."""
 
     at_us: int
     do: Do
     beat: Beat | None = None
+    telling: Telling | None = None
 
 
 class Unit(NamedTuple):

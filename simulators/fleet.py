@@ -11,7 +11,9 @@ from pulse.registry.model import Community, DeviceRecord, Kind, Planned
 from simulators import chance
 from simulators.faults import Behaviour, Fault, Unit
 from simulators.places import PUBLIC_AREA, place
+from simulators.records import SOURCES
 from simulators.scenario import DEFAULT, CommunityEntry, FaultEntry, KindEntry, Scenario
+from simulators.telling import Duty
 
 COMMISSIONED_FROM_US = 1_598_918_400 * SECOND_US
 """2020-09-01: the hardware went in over the 90 days after it."""
@@ -30,6 +32,8 @@ class Fleet(NamedTuple):
     faults: Mapping[str, Fault]
     beats_s: Mapping[str, tuple[float, float]]
     """Interval and timeout by kind, seconds."""
+    duties: Mapping[str, tuple[Duty, ...]] = {}
+    """What records a device tells (by id)."""
 
     @property
     def down(self) -> frozenset[str]:
@@ -110,6 +114,7 @@ def fleet(seed: int, devices: int | None = None, scenario: Scenario = DEFAULT) -
         tuple(_declared(record, faults.get(record.id)) for record in records),
         faults,
         {k.id: (k.interval_s, k.timeout_s) for k in kinds},
+        _duties(seed, scenario, records),
     )
 
 
@@ -188,6 +193,20 @@ def _assigned(seed: int, scenario: Scenario, records: Sequence[DeviceRecord], to
             for device in _chosen(seed, entry, number, quantity, records, faults):
                 faults[device] = entry.fault()
     return faults
+
+
+def _duties(seed: int, scenario: Scenario, records: Sequence[DeviceRecord]) -> dict[str, tuple[Duty, ...]]:
+    """Who tells what: of each community's devices of the kind a share, at least one."""
+    found: dict[str, tuple[Duty, ...]] = {}
+    for entry in scenario.tellings:
+        source = SOURCES[entry.id]
+        duty = Duty(entry.id, _us(entry.every_s), source.at_chance)
+        for community in scenario.communities:
+            able = [r.id for r in records if r.kind == source.kind and r.community == community.id]
+            able.sort(key=lambda device: chance.key(seed, "tells", entry.id, device))
+            for device in able[: max(1, half_up(round(1000 * entry.share) * len(able), 1000))]:
+                found[device] = (*found.get(device, ()), duty)
+    return found
 
 
 def _quantities(scenario: Scenario, total: int) -> list[int]:

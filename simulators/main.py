@@ -52,6 +52,7 @@ def shown(progress: Progress) -> str:
         f"心跳 beats {progress.beats} ({progress.beats_per_s:.1f}/s)"
     )
     extras = (
+        ("数据记录 records", progress.records),
         ("断线 lost", progress.lost),
         ("被拒 refused", progress.refused),
         ("漏发 missed", progress.missed),

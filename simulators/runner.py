@@ -21,10 +21,11 @@ from pulse.settings import Broker
 from pulse.tls import client_context, explained
 from simulators import chance
 from simulators.client import DeviceClient
-from simulators.faults import Do, Step, plan
+from simulators.faults import Do, Step
 from simulators.fleet import Fleet, device_key, fleet
 from simulators.rhythm import keepalive_s
 from simulators.scenario import DEFAULT, Scenario
+from simulators.telling import whole_plan
 
 _CA = "--ca-file (PULSE_MQTT_CA_FILE)"
 SPARE_DESCRIPTORS = 200
@@ -57,6 +58,8 @@ class Progress(NamedTuple):
     refused: int
     trouble: str
     """The last reason why a connection failed, "" when the last one succeeded."""
+    records: int = 0
+    """Records of kinds of data published."""
 
 
 def run(
@@ -211,7 +214,11 @@ class _Loop:
                 tls=tls_of(device.id),
             )
             self._clients.append(client)
-            steps = plan(self._fleet.unit(device), self._fleet.faults.get(device.id))
+            steps = whole_plan(
+                self._fleet.unit(device),
+                self._fleet.duties.get(device.id, ()),
+                self._fleet.faults.get(device.id),
+            )
             self._schedule(client, steps)
 
     def run(self, stop: threading.Event) -> Progress:
@@ -321,6 +328,8 @@ class _Loop:
         if step.do is Do.BEAT and step.beat is not None:
             # Counted from the start, not from now: copies of a beat have to carry one and the same time.
             client.beat(step.beat, self._start_us + round(step.beat.made_us / self._time_scale))
+        elif step.do is Do.TELL and step.telling is not None:
+            client.tell(step.telling, self._start_us + round(step.telling.made_us / self._time_scale))
         elif step.do in {Do.CONNECT, Do.CONNECT_QUIETLY}:
             client.wanted = True
             client.quiet = step.do is Do.CONNECT_QUIETLY
@@ -364,6 +373,7 @@ class _Loop:
             lost=self._lost,
             refused=self._refused,
             trouble=self._trouble,
+            records=sum(client.told for client in self._clients),
         )
 
     def _password(self, device: str, passwords: Mapping[str, str]) -> str | None:

@@ -12,6 +12,7 @@ from msgspec import Meta
 from pulse.clock import SECOND_US
 from pulse.errors import BadInput
 from simulators.faults import NEVER, Behaviour, Fault
+from simulators.records import SOURCES
 
 MOST_DEVICES = 50_000
 """More connections than one process can hold without special preparation of the machine."""
@@ -54,6 +55,18 @@ class KindEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.short or self.id
 
 
+class DataEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[data]]`: a kind of data and how often each of its devices tells it.
+
+    `share` of the devices of its kind tell it, one of each community at least. Of what happens by day and
+    by night (doors, cars, rubbish), `every_s` is for the liveliest hour.
+    """
+
+    id: str
+    every_s: Seconds
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+
+
 class FaultEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[[fault]]`: what is wrong with `count` devices, or with the `devices` named."""
 
@@ -93,13 +106,19 @@ class FaultEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fleet and its faults. Communities and kinds left out are those of the demo."""
+    """A fleet and its faults. Communities, kinds and data left out are those of the demo."""
 
     name: Name = ""
     connects_per_s: Annotated[float, Meta(ge=1, le=10_000)] = 100.0
     community: tuple[CommunityEntry, ...] = ()
     kind: tuple[KindEntry, ...] = ()
     fault: tuple[FaultEntry, ...] = ()
+    data: tuple[DataEntry, ...] | None = None
+
+    @property
+    def tellings(self) -> tuple[DataEntry, ...]:
+        """The kinds of data, in order; with `data = []` nobody tells anything."""
+        return DATA if self.data is None else self.data
 
     @property
     def communities(self) -> tuple[CommunityEntry, ...]:
@@ -133,6 +152,20 @@ KINDS = (
     KindEntry("perimeter_alarm", "周界报警", "Perimeter alarm", 2, 30, 90, "fence"),
 )
 """The 826 of the 2020 evaluation, as far as its figures tell (an assumption; see docs/scenarios.md)."""
+
+DATA = (
+    DataEntry("access_event", 300),
+    DataEntry("lock_status", 1800),
+    DataEntry("video_status", 1200),
+    DataEntry("vehicle_pass", 45, share=0.055),
+    DataEntry("gas_reading", 900),
+    DataEntry("flow_reading", 600),
+    DataEntry("perimeter_event", 21_600),
+    DataEntry("sorting_record", 30),
+)
+"""One or two records a second in the demo's fleet, of each kind but the perimeter's one every two minutes
+even at night; ten of its cameras are at gates (6 that recognise people and
+vehicles, 4 micro checkpoints)."""
 
 DEFAULT = Scenario(
     "steady",
@@ -197,6 +230,14 @@ def _checked(content: dict[str, Any], where: str) -> Scenario:
         raise BadInput(reason, where=_joined(where, place.rstrip("`"))) from error
     _check_ids(scenario.communities, "community", where)
     _check_ids(scenario.kinds, "kind", where)
+    told = [entry.id for entry in scenario.data or ()]
+    for number, name in enumerate(told):
+        if name not in SOURCES:
+            raise BadInput(
+                f"{name[:40]!r} is none of {', '.join(SOURCES)}", where=_joined(where, f"data[{number}].id")
+            )
+        if name in told[:number]:
+            raise BadInput(f"{name!r} is there twice", where=_joined(where, f"data[{number}].id"))
     for number, kind in enumerate(scenario.kind):
         if kind.timeout_s < 2.5 * kind.interval_s:
             raise BadInput(

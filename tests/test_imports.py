@@ -23,6 +23,7 @@ WIRING = (
     "pulse.cli_access",
     "pulse.cli_catalogue",
     "pulse.cli_coverage",
+    "pulse.cli_departments",
     "pulse.cli_indicators",
     "pulse.cli_lives",
     "pulse.cli_maintenance",

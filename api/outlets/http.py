@@ -62,7 +62,7 @@ class Pusher:
             id_field="idempotency-key",
             covered=signing.REQUEST,
             method="POST",
-            target=url,
+            target=target_of(url),
         )
         try:
             with self._client.stream("POST", url, content=parcel.content, headers=fields) as response:
@@ -76,6 +76,12 @@ class Pusher:
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
             return failure(trust.explained(error))
         return _judged(response, body, self._clock.now_us() / SECOND_US)
+
+
+def target_of(url: str) -> str:
+    """The target URI as the far side sees it: a request always has a path."""
+    parts = urlsplit(url)
+    return url if parts.path else parts._replace(path="/").geturl()
 
 
 def _begin(response: httpx2.Response, timeout_s: float) -> str:

@@ -5,17 +5,19 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from api.context import Context
 from api.outlets.parcel import said_of
 from pulse.clock import to_iso
 from pulse.errors import BadInput
 from pulse.indicators.within import Within
+from pulse.settings import Settings
 from pulse.sharing import funnel
 from pulse.sharing.funnel import Row, State, Step
 from pulse.sharing.keyfiles import Keys
 from pulse.sharing.outlets import Outlet
 from pulse.sharing.serving import Serving
+from pulse.stores.base import TelemetryStore
 from pulse.stores.relational import catalogue, deliveries, outlets, service
+from pulse.stores.relational.database import Database
 
 
 class Period(NamedTuple):
@@ -68,12 +70,19 @@ def state(connection: Connection, keys: Keys, outlet: Outlet) -> dict[str, Any]:
     }
 
 
-def funnel_of(context: Context, period: Period, within: Within, chosen: Iterable[Outlet]) -> list[Row]:
+def funnel_of(
+    settings: Settings,
+    db: Database,
+    store: TelemetryStore,
+    now_us: int,
+    period: Period,
+    within: Within,
+    chosen: Iterable[Outlet],
+) -> list[Row]:
     """The funnel of these outlets over a period. Raises `StoreUnavailable`."""
-    keys = Keys(context.settings.outlet_keys())
-    now_us = context.clock.now_us()
-    collected = context.store.collected(*period)
-    with context.db.read() as connection:
+    keys = Keys(settings.outlet_keys())
+    collected = store.collected(*period)
+    with db.read() as connection:
         listed = list(chosen)
         kinds = catalogue.load(connection).in_force(now_us)
         serving = Serving(service.times(connection))

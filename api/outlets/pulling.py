@@ -62,23 +62,25 @@ class Pickup:
         Raises `NotFound` for what is no outlet to pull from, `BadInput` naming `cursor`, `Conflict` where
         nothing can be handed out.
         """
+        now_us = self._context.clock.now_us()
         try:
-            with self._context.db.write() as connection:
+            with self._context.db.read() as connection:
                 said = self._pulled(connection, outlet)
                 after = self._after(connection, outlet, cursor)
                 found = self._whole(connection, outlet, after, limit)
-                now_us = self._context.clock.now_us()
-                shown = []
-                for stored, content in found:
-                    shown.append(self._shown(said, stored, content, now_us))
-                    if stored.state == deliveries.WAITING:
-                        deliveries.sent(connection, outlet, stored.number, now_us)
-                    self._note(connection, actor, outlet, stored.id, PULL, DONE, f"{stored.records} records")
                 last = found[-1][0] if found else None
                 more = bool(deliveries.following(connection, outlet, last.number, 1)) if last else False
+            shown = [self._shown(said, stored, content, now_us) for stored, content in found]
         except (BadInput, Conflict, NotFound) as error:
             self.refused(actor, outlet, PULL, error)
             raise
+        if found:
+            # Most who look find nothing new, and hold up no writer. Written before anything leaves.
+            with self._context.db.write() as connection:
+                for stored, _ in found:
+                    if stored.state == deliveries.WAITING:
+                        deliveries.sent(connection, outlet, stored.number, now_us)
+                    self._note(connection, actor, outlet, stored.id, PULL, DONE, f"{stored.records} records")
         return {"deliveries": shown, "cursor": last.id if last else cursor, "more": more}
 
     def commit(self, actor: Actor, outlet: str, cursor: str) -> Committed:

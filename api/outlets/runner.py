@@ -3,15 +3,14 @@
 Each outlet has one of its own while it works, so that a department that hangs holds up nobody else.
 """
 
-import os
-import secrets
-import socket
 import threading
+import time
 from collections.abc import Mapping
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from api.context import Context
+from api.outlets.holder import holder_name
 from api.outlets.outbox import Outbox, is_due
 from api.outlets.sending import Post
 from api.outlets.timetable import Timetable
@@ -44,11 +43,6 @@ def deliver(context: Context, stop: threading.Event, scheduler: BackgroundSchedu
     runner.join(STOP_WITHIN_S)
 
 
-def holder_name() -> str:
-    """This process among all that deliver."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
 class Runner:
     """Gives outlets that have something to do a thread each."""
 
@@ -78,9 +72,10 @@ class Runner:
         return found
 
     def join(self, within_s: float) -> None:
-        """Wait for what is under way, that long for each at most."""
+        """Wait for what is under way, that long in all."""
+        deadline_s = time.monotonic() + within_s
         for thread in self._threads.values():
-            thread.join(within_s)
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
     def advance(self, outlet: Outlet) -> None:
         """Make what is to be delivered at once, and send what waits. Raises `StoreUnavailable`."""

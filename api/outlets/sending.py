@@ -1,7 +1,8 @@
 """Sending what waits for one department, one delivery after the other, and keeping what came of it.
 
 Whoever sends holds a claim on the outlet, taken by compare-and-set and ending by itself: two schedulers never
-send the same delivery at the same time, and one that died holds nothing up for long. A claim that ran out
+send the same delivery at the same time, and one that died holds nothing up for long (on this machine: not
+at all). A claim that ran out
 while its holder still sent costs nothing but a repetition under the same id.
 """
 
@@ -16,17 +17,18 @@ import msgspec
 
 from api.context import Context
 from api.outlets.answers import Answer, failure, pause_s
+from api.outlets.holder import is_gone
 from api.outlets.http import Pusher
 from api.outlets.mqtt import Bridge
 from api.outlets.parcel import Parcel, said_of
 from pulse import logs
-from pulse.clock import SECOND_US
+from pulse.clock import SECOND_US, Clock
 from pulse.errors import BadInput, Conflict
 from pulse.sharing import deliveries as contents
 from pulse.sharing.keyfiles import Keys
 from pulse.sharing.outlets import Outlet, address
 from pulse.sharing.receipts import Receipt
-from pulse.stores.relational import deliveries, outlets, receipts
+from pulse.stores.relational import deliveries, outlets, receipts, repeats
 from pulse.stores.relational.deliveries import DONE, FAILED, SEND, Attempt, Stored
 
 ACTOR = "system:scheduler"
@@ -55,6 +57,13 @@ class Sent(NamedTuple):
     failed: int = 0
 
 
+def opened(outlet: Outlet, keys: Keys, clock: Clock) -> AbstractContextManager[Sender]:
+    """A connection by the outlet's mode. Raises `BadInput` naming a file that cannot be used."""
+    if outlet.mode == "mqtt":
+        return Bridge(outlet, keys, clock)
+    return Pusher(outlet, keys, clock)
+
+
 class Post:
     """Sends deliveries of one installation. `holder` is this process's name among others."""
 
@@ -69,14 +78,8 @@ class Post:
         self._context = context
         self._holder = holder
         self._keys = Keys(context.settings.outlet_keys())
-        self._opener = opener or self.opened
+        self._opener = opener or (lambda outlet, keys: opened(outlet, keys, context.clock))
         self._jitter = jitter or (lambda: secrets.randbelow(_AMPLITUDE) / _AMPLITUDE)
-
-    def opened(self, outlet: Outlet, keys: Keys) -> AbstractContextManager[Sender]:
-        """A connection by the outlet's mode. Raises `BadInput` naming a file that cannot be used."""
-        if outlet.mode == "mqtt":
-            return Bridge(outlet, keys, self._context.clock)
-        return Pusher(outlet, keys, self._context.clock)
 
     def drain(self, outlet: Outlet, stop: threading.Event) -> Sent:
         """Send what is due, until one fails, nothing is left, or `stop`. Raises `StoreUnavailable`."""
@@ -120,6 +123,10 @@ class Post:
     def _claim(self, outlet: Outlet) -> bool:
         now_us = self._context.clock.now_us()
         with self._context.db.write() as connection:
+            before = outlets.held_by(connection, outlet.id)
+            if before is not None and is_gone(before, self._holder):
+                # It was killed: what it began goes on now, not when its claim ends.
+                outlets.release(connection, outlet.id, before)
             return outlets.claim(connection, outlet.id, self._holder, now_us, self._until_us(outlet, now_us))
 
     def _go_on(self, outlet: Outlet, stored: Stored) -> bool:
@@ -207,6 +214,12 @@ class Post:
                 contents.make(said, position.number + 1, first, (), now_us, zone),
                 contents.make(said, position.number + 2, second, quiet, now_us, zone),
             ]
+            if not deliveries.days_of(connection, outlet.id, stored.number):
+                # Made again: its sums are kept under the first number of its records.
+                halves = [half._replace(days=()) for half in halves]
+                again_of = repeats.of(connection, outlet.id, [stored.number]).get(stored.number, ())
+                for half in halves:
+                    repeats.note(connection, outlet.id, half.number, again_of)
             names = " + ".join(contents.identifier(outlet.id, half.number) for half in halves)
             moved = position._replace(number=position.number + 2, most_records=max(len(first), len(second)))
             if not outlets.move(connection, position, moved):

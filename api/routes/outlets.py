@@ -124,7 +124,7 @@ def router(context: Context) -> APIRouter:
         """
         with db.read() as connection:
             found = agreeing.of(connection, actor, name)
-        answer = try_out(context, actor, found)
+        answer = try_out(context.settings, db, clock, actor, found)
         return json(
             {
                 "received": answer.received,

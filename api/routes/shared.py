@@ -185,7 +185,9 @@ def router(context: Context) -> APIRouter:
                 if outlet is None
                 else [agreeing.of(connection, actor, outlet)]
             )
-        found = overview.funnel_of(context, period, actor.communities, chosen)
+        found = overview.funnel_of(
+            context.settings, db, context.store, now_us, period, actor.communities, chosen
+        )
         shown = [overview.members(row) for row in found if outlet is None or row.outlet == outlet]
         return json({"from": to_iso(period.from_us), "to": to_iso(period.to_us), "rows": shown})
 

@@ -1,111 +1,89 @@
-"""`pulse sharing ratio|replay`: the data-sharing ratio now, at a past moment, or of a file."""
+"""`pulse sharing …`: receipts, the funnel, verifying the chain."""
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
-import msgspec
-
+from pulse.access import outlets as agreeing
+from pulse.access.receipts import verify
 from pulse.access.showing import printable
-from pulse.clock import Clock, SystemClock, parse_time
-from pulse.commands.operating import check_known, database
+from pulse.chain import head_of
+from pulse.chain import shown as shown_head
+from pulse.clock import DAY_US, SystemClock, parse_time, to_iso
+from pulse.commands.operating import database, operator
+from pulse.commands.parts import opened
 from pulse.errors import BadInput
-from pulse.indicators import sharing_replay
-from pulse.indicators.books import Library
-from pulse.indicators.data_sharing import DataSharing
 from pulse.settings import Settings
-from pulse.stores.relational import registry
+from pulse.sharing.receipts import Receipt, as_members
+from pulse.stores.relational import outlets, receipts
 
-STATES = {
-    "shared": "已共享",
-    "not_shared": "未共享",
-    "unknown": "未知",
-    "not_collectable": "不可采集",
-}
-REASONS = {
-    "records_acknowledged": "记录已获确认",
-    "quiet_acknowledged": "“无事”已获确认",
-    "source_unknown": "无从得知设备是否在线",
-    "source_offline": "声明“无事”时设备不在线",
-    "records_too_old": "所确认的记录太旧",
-    "statement_too_old": "“无事”声明太旧",
-    "time_unknown": "所确认的记录时间不明",
-    "nothing_counts": "所确认的没有可计的内容",
-    "acknowledged_too_old": "最近的确认已过期",
-    "never_acknowledged": "从未获确认",
-    "no_device_in_service": "没有在用设备",
-}
+COMMAND = "pulse sharing verify-chain"
 
 
-class Asked(NamedTuple):
-    """The options as they were given."""
+def receipts_of(settings: Settings, outlet: str | None, limit: int, *, as_json: bool) -> Iterator[str]:
+    """A line a receipt, the newest first. Raises `NotFound`."""
+    with database(settings) as db, db.read() as connection:
+        if outlet is not None:
+            agreeing.of(connection, operator(), outlet)
+        found = receipts.listing(connection, outlet=outlet, limit=limit)
+    for receipt in found:
+        yield json.dumps(as_members(receipt), ensure_ascii=False) if as_json else printable(_line(receipt))
 
-    at: str | None = None
-    known_at: str | None = None
-    community: str | None = None
+
+def funnel(settings: Settings, from_: str | None, to: str | None, *, as_json: bool) -> Iterator[str]:
+    """A line an outlet and kind. Raises `BadInput` naming the option."""
+    from api.outlets import overview
+    from api.outlets.overview import Period
+
+    now_us = SystemClock().now_us()
+    to_us = now_us if to is None else parse_time(to, "--to")
+    from_us = to_us - DAY_US if from_ is None else parse_time(from_, "--from")
+    if from_us >= to_us:
+        raise BadInput("起始须早于结束 / has to be before --to", where="--from")
+    with opened(settings) as parts:
+        with parts.db.read() as connection:
+            chosen = outlets.current(connection)
+        rows = overview.funnel_of(
+            settings, parts.db, parts.store, now_us, Period(from_us, to_us), None, chosen
+        )
+    for row in rows:
+        if as_json:
+            yield json.dumps(overview.members(row), ensure_ascii=False)
+            continue
+        steps = " → ".join(
+            str(step.records) for step in (row.collected, row.outbox, row.sent, row.acknowledged)
+        )
+        why = "" if row.stuck is None else f"  {row.stuck.zh} / {row.stuck.en}"
+        yield printable(f"{row.outlet or '-'}  {row.data_kind}  {steps}{why}")
 
 
-def shown(settings: Settings, asked: Asked, *, as_json: bool, clock: Clock | None = None) -> Iterator[str]:
-    """What the command prints. Raises `BadInput` naming the option that cannot be."""
-    clock = clock or SystemClock()
-    at_us = None if asked.at is None else parse_time(asked.at, "--at")
-    known_us = None if asked.known_at is None else parse_time(asked.known_at, "--known-at")
-    within = None if asked.community is None else frozenset({asked.community})
-    with database(settings) as db:
-        with db.read() as connection:
-            names = {own.id: own.name_zh for own in registry.communities(connection)}
-        check_known("--community", asked.community, names)
-        sharing = DataSharing(db, Library(db, clock, settings.default_timeout_s), clock)
-        answer = sharing.instant(known_us if at_us is None else at_us, known_us, within)
+def verified(settings: Settings, head: str | None, *, as_json: bool) -> tuple[bool, list[str]]:
+    """Whether every receipt holds, and what to print. Raises `BadInput` for a head that is none."""
+    noted = None if head is None else head_of(head, COMMAND)
+    with database(settings) as db, db.read() as connection:
+        found = verify(connection, noted)
+    broken = found.broken
     if as_json:
-        yield json.dumps(answer, ensure_ascii=False, indent=2)
-    else:
-        yield from _lines(answer, names)
+        told: dict[str, Any] = {
+            "holds": broken is None,
+            "receipts": found.links,
+            "head": shown_head(found.head),
+            "broken_at": None if broken is None else broken.number,
+            "reason": None if broken is None else broken.reason,
+            "reason_zh": None if broken is None else broken.reason_zh,
+        }
+        return broken is None, [json.dumps(told, ensure_ascii=False, indent=2)]
+    if broken is not None:
+        return False, [
+            f"pulse: 回执的链在第 {broken.number} 条断开：{broken.reason_zh} / the chain of receipts is "
+            f"broken at {broken.number}: {broken.reason}"
+        ]
+    return True, [f"{found.links} 张回执成链完好 / {found.links} receipts hold", shown_head(found.head)]
 
 
-def replayed(file: Path) -> bytes:
-    """The answers of a file as JSON. Raises `BadInput` naming the file and the place."""
-    try:
-        answers = sharing_replay.replay(file.read_bytes())
-    except OSError as error:
-        raise BadInput(f"无法读取 / cannot be read: {error.strerror}", where=str(file)) from error
-    except BadInput as error:
-        raise BadInput(str(error), where=str(file)) from error
-    return msgspec.json.format(msgspec.json.encode({"answers": answers}), indent=1)
-
-
-def _lines(answer: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
-    yield f"{answer['at']}，按 {answer['known_at']} 所知 / as known then"
-    yield f"数据贡献比例 / data-sharing ratio: {_ratio(answer)}"
-    points = answer["score"]["points"]
-    if points is not None:
-        yield f"得分（假设）/ points (assumed): {points:g} / {answer['score']['of']:g}"
-    for kind in answer["kinds"]:
-        yield printable(f"  {_kind(kind)}")
-    yield ""
-    for community, own in answer["by_community"].items():
-        name = " ".join(filter(None, (names.get(community), community)))
-        lacking = [kind["id"] for kind in own["kinds"] if kind["state"] in {"not_shared", "unknown"}]
-        yield printable(f"  {name}: {_ratio(own)}" + (f"  缺/lacks {', '.join(lacking)}" if lacking else ""))
-
-
-def _ratio(part: Mapping[str, Any]) -> str:
-    if part["percent"] is None:
-        return "—"
-    upper = "" if part["determined"] else f"–{part['percent_upper']}"
-    return f"{part['percent']}{upper} %  {part['shared']}/{part['collectable']}"
-
-
-def _kind(kind: Mapping[str, Any]) -> str:
-    receipt = kind["receipt"]
-    words = [
-        f"{STATES[kind['state']]} {kind['state']}",
-        f"{kind['id']} {kind['name_zh']}",
-        f"{REASONS[kind['reason']]} {kind['reason']}",
-    ]
-    if receipt is not None:
-        words.append(f"{receipt['delivery']} 确认/acknowledged {receipt['acknowledged']}")
-        if receipt["expires"] is not None:
-            words.append(f"有效至/until {receipt['expires']}")
-    return "  ".join(words)
+def _line(receipt: Receipt) -> str:
+    counts = ", ".join(
+        f"{part.data_kind} {part.count}" + (" + 无事 quiet" if part.quiet_until_us is not None else "")
+        for part in receipt.parts
+    )
+    return f"{receipt.number}  {to_iso(receipt.acknowledged_us)}  {receipt.delivery}  {counts or '-'}"

@@ -165,6 +165,10 @@ class TelemetryStore(Protocol):
         """Reception time of the oldest raw message kept, or None if there is none."""
         ...
 
+    def oldest_record_us(self) -> int | None:
+        """The same of records."""
+        ...
+
     def ping(self) -> None:
         """Return if the store answers, else raise `StoreUnavailable` with what people should check."""
         ...

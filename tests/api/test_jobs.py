@@ -19,7 +19,7 @@ from pulse.clock import DAY_US, HOUR_US, MINUTE_US, SECOND_US, parse_time
 from pulse.errors import StoreUnavailable
 from pulse.indicators.online_rate import NAME
 from pulse.indicators.verifying import verify
-from pulse.messages import Quarantined
+from pulse.messages import Quarantined, Record
 from pulse.stores.base import IndicatorPoint
 from pulse.stores.relational import (
     attempts,
@@ -283,6 +283,21 @@ def test_raw_messages_older_than_the_retention_go_and_the_deletion_is_on_record(
     retention.retain(site.context, GO_ON)
     with site.db.read() as connection:
         assert deletions.recent(connection) == [deletion]
+
+
+def test_records_older_than_the_retention_go_and_the_deletion_is_on_record(site: Site) -> None:
+    def record(order: int) -> Record:
+        at_us = T0 + order * SECOND_US
+        return Record("g", "a", "gas_alarm", "gas_reading", at_us, None, at_us, False, order, b"{}", order)
+
+    site.store.write_records([record(order) for order in range(100, 110)])
+    site.clock.now = T0 + 104 * SECOND_US + site.context.settings.raw_retention() * DAY_US
+    retention.retain(site.context, GO_ON)
+    left = site.store.read_records(0, 1000, since_us=0, limit=100)
+    assert left == [record(order) for order in range(104, 110)]
+    with site.db.read() as connection:
+        (deletion,) = [one for one in deletions.recent(connection) if one.what == "records"]
+    assert (deletion.before_us, deletion.deleted) == (T0 + 104 * SECOND_US, 4)
 
 
 def test_events_stay_a_week_and_longer_while_they_wait_to_be_copied(site: Site) -> None:

@@ -86,6 +86,7 @@ _STEP = {"device": "cam-1", "what": "retire", "at": to_iso(END + HOUR_US), "reas
 _PLAN = {"community": A, "from": to_iso(END), "to": to_iso(END + HOUR_US), "reason": "换电池"}
 _DATA_KIND = {"id": "video_status"}
 _SAYS = {"name_zh": "视频", "name_en": "Video", "sources": ["camera"], "schema": {"type": "object"}}
+_REPORT = {"day": "2026-11-23", "kinds": []}
 _ONE = {"name": "nobody-of-this-name", "session_id": "999", "token_id": "999", "number": "999"}
 
 TABLE = {
@@ -184,6 +185,15 @@ TABLE = {
     ("POST", "/api/v1/sharing/outlets/{outlet}/cursor"): Row(
         "sharing:pull", done=frozenset({403}), of_a=_OUTLET[0], body={"cursor": "of-a-1"}
     ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/reports"): Row(
+        "sharing:pull", done=frozenset({403}), of_a=_OUTLET[0], body=_REPORT
+    ),
+    ("GET", "/api/v1/sharing/outlets/{outlet}/reports"): Row(
+        "sharing:read", of_a=_OUTLET[0], of_b=_OUTLET[1]
+    ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/deliver-again"): Row(
+        "sharing:write", done=frozenset({422}), of_a=_OUTLET[0], body={"day": "2026-11-23"}
+    ),
     ("GET", "/api/v1/sharing/deliveries"): Row("sharing:read", done=frozenset({200, 422})),
     ("GET", "/api/v1/sharing/receipts"): Row("sharing:read"),
     ("GET", "/api/v1/sharing/funnel"): Row("sharing:read"),
@@ -199,6 +209,10 @@ TABLE = {
     ("GET", "/api/v1/problems/{slug}"): Row(None, of_a={"slug": "not-found"}),
     ("GET", "/"): Row("devices:read"),
     ("GET", "/wall"): Row("devices:read"),
+    ("GET", "/sharing"): Row("sharing:read"),
+    ("POST", "/sharing/{outlet}/deliver-again"): Row(
+        "sharing:write", done=_FORM, session=True, of_a=_OUTLET[0]
+    ),
     ("GET", "/incidents"): Row("collector:read"),
     ("POST", "/incidents/{incident_id}/confirm"): Row(
         "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]

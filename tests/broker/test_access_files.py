@@ -67,6 +67,9 @@ pattern read client/%c
     [
         ("d1", "x", "community/c/camera/d1/heartbeat", Access.WRITE, True),
         ("d1", "x", "community/c/camera/d1", Access.WRITE, True),
+        ("d1", "x", "community/c/camera/d1/data/video_status", Access.WRITE, True),
+        ("d1", "x", "community/c/camera/d2/data/video_status", Access.WRITE, False),
+        ("collector", "x", "community/c/camera/d2/data/video_status", Access.READ, True),
         ("d1", "x", "community/c/camera/d1/heartbeat", Access.READ, False),
         ("d1", "x", "community/c/camera/d2/heartbeat", Access.WRITE, False),
         ("d1", "x", "community/c/d1/heartbeat", Access.WRITE, False),

@@ -1,6 +1,6 @@
 """Values that the collector's tests share."""
 
-from pulse.messages import Channel, Evidence, Message, Quarantined
+from pulse.messages import Channel, Evidence, Message, Quarantined, Record
 
 SECOND_US = 1_000_000
 NOON_US = 1_763_899_200 * SECOND_US
@@ -52,3 +52,26 @@ def beat(
 def refused(reason: str = "not_json", observed_us: int = NOON_US) -> Quarantined:
     """Something for the quarantine."""
     return Quarantined(observed_us, reason, "why", "community/a/b/c/heartbeat", b"\xff\x00", 2)
+
+
+def reading(
+    device: str = "gas-1",
+    observed_us: int = NOON_US,
+    *,
+    measured_us: int | None = None,
+    identity: int | None = None,
+    body: bytes = b'{"lel_pct":0.4,"alarm":"none"}',
+) -> Record:
+    """A record of a gas alarm; its identity is its reception unless given."""
+    return Record(
+        device,
+        "xinjinglou",
+        "gas_alarm",
+        "gas_reading",
+        observed_us,
+        measured_us,
+        observed_us if measured_us is None else measured_us,
+        False,
+        observed_us if identity is None else identity,
+        body,
+    )

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
 
 from prometheus_client import REGISTRY, generate_latest
@@ -42,18 +43,24 @@ def own() -> dict[str, float]:
 
 
 def quarantined(found: Figures) -> dict[str, int]:
-    """The quarantine's counters by reason, but those at 0."""
-    head = 'pulse_messages_quarantined_total{reason="'
-    return {
-        series.removeprefix(head).removesuffix('"}'): int(value)
-        for series, value in found.items()
-        if series.startswith(head) and value
-    }
+    """The quarantine's counters by reason, of messages and records together, but those at 0."""
+    counts = Counter[str]()
+    for what in ("messages", "records"):
+        head = f'pulse_{what}_quarantined_total{{reason="'
+        for series, value in found.items():
+            if series.startswith(head) and value:
+                counts[series.removeprefix(head).removesuffix('"}')] += int(value)
+    return dict(counts)
+
+
+def both(found: Figures, name: str) -> float:
+    """A counter of messages and its like of records together."""
+    return sum(found.get(f"pulse_{what}_{name}_total", 0) for what in ("messages", "records"))
 
 
 def settled(found: Figures) -> bool:
     """Whether all that was received is accounted for, and all that was accepted has left the spool."""
-    counted = {name: found.get(f"pulse_messages_{name}_total", 0) for name in _KINDS}
+    counted = {name: both(found, name) for name in _KINDS}
     return (
         counted["received"]
         == counted["accepted"] + counted["duplicate"] + sum(quarantined(found).values()) + counted["given_up"]

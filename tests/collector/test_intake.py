@@ -5,10 +5,15 @@ from typing import Any, cast
 
 import pytest
 
+from collector.datakinds import DataKinds
 from collector.intake import Intake
 from collector.received import Publishes
 from collector.spool import Spool
+from pulse.ledger.fleet import Fleet
+from pulse.ledger.model import Device, Terms
 from pulse.settings import Settings
+from pulse.sharing import catalogue_file
+from pulse.sharing.catalogue import Catalogue, Version
 from tests.collector.builders import SteppedClock
 
 BEAT = b"community/xinjinglou/camera/cam-1/heartbeat"
@@ -51,6 +56,13 @@ class Heard:
             publishes.add(BEAT, b'{"seq": %d}' % self._told, QOS_1, mid)
         publishes.observed_us = self.clock.now_us() + self._told
         self.intake.received(publishes)
+
+    def know_gas(self) -> None:
+        """Register a gas alarm, and have a catalogue."""
+        gas = Device("gas-1", "xinjinglou", "gas_alarm", (Terms(0, 90_000_000),), 0, None, 0, 0)
+        self.intake.registry = Fleet([gas])
+        kinds = [Version(kind.id, 0, 0, kind) for kind in catalogue_file.default()]
+        self.intake.records.kinds = DataKinds(Catalogue(kinds))
 
     def turn(self) -> None:
         self.clock.pass_s(1)
@@ -101,3 +113,62 @@ def test_what_the_spool_does_not_take_is_not_acknowledged(heard: Heard) -> None:
     heard.hear(5)
     heard.turn()
     assert heard.link.acknowledged == [(2, [5], 1)]
+
+
+RECORD = b"community/xinjinglou/gas_alarm/gas-1/data/gas_reading"
+
+
+def records_said(heard: Heard, *payloads: bytes) -> None:
+    publishes = Publishes()
+    for mid, payload in enumerate(payloads, 1):
+        publishes.add(RECORD, payload, QOS_1, mid)
+    publishes.observed_us = heard.clock.now_us()
+    heard.intake.received(publishes)
+
+
+def test_records_are_acknowledged_when_they_are_committed_and_in_one_batch_with_messages(
+    heard: Heard,
+) -> None:
+    heard.know_gas()
+    records_said(heard, b'{"lel_pct":1,"alarm":"none"}', b"{")
+    heard.hear(3)
+    assert heard.link.acknowledged == []
+    heard.turn()
+    assert heard.link.acknowledged == [(1, [1, 2, 3], 3)]
+    (batch,) = heard.spool.read_after(0)
+    (record,) = batch.records
+    assert (record.device, record.data_kind) == ("gas-1", "gas_reading")
+    # The canary has not come back: it may have waited in the broker.
+    assert (record.queued, record.at_us) == (True, None)
+    assert [message.device for message in batch.messages] == ["cam-1"]
+    assert [item.reason for _, item in batch.quarantined] == ["not_json"]
+
+
+def test_records_that_the_spool_did_not_take_are_no_duplicates_when_they_come_again(heard: Heard) -> None:
+    heard.know_gas()
+    timed = b'{"ts":%d,"lel_pct":1,"alarm":"none"}' % (heard.clock.now_us() // 1000)
+    heard.spool.max_bytes = 0
+    records_said(heard, timed)
+    heard.turn()
+    assert heard.link.acknowledged == []
+    heard.spool.max_bytes = 1_000_000
+    heard.turn()
+    heard.link.epoch = 2
+    records_said(heard, timed)
+    heard.turn()
+    assert heard.link.acknowledged == [(2, [1], 1)]
+
+
+def test_what_an_earlier_process_took_is_a_duplicate(heard: Heard, tmp_path: Path) -> None:
+    heard.know_gas()
+    timed = b'{"ts":%d,"lel_pct":1,"alarm":"none"}' % (heard.clock.now_us() // 1000)
+    records_said(heard, timed)
+    heard.turn()
+    (batch,) = heard.spool.read_after(0)
+    later = Heard(tmp_path / "later")
+    later.know_gas()
+    later.intake.remember(batch.messages, None, batch.records)
+    later.clock.pass_s(100)
+    records_said(later, timed)
+    later.turn()
+    assert later.link.acknowledged == [(1, [1], 0)]

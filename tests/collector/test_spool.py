@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from collector import spoolfile
-from collector.spool import SNAPSHOT, STORED, Spool, SpoolFull, first_order
+from collector.spool import SNAPSHOT, STORED, Spool, SpoolFull, first_order, last_order
 from pulse.errors import Conflict, StoreError, StoreUnavailable
 from pulse.messages import Evidence
-from tests.collector.builders import NOON_US, SECOND_US, SteppedClock, beat, refused
+from tests.collector.builders import NOON_US, SECOND_US, SteppedClock, beat, reading, refused
 
 LATER_US = NOON_US + 3600 * SECOND_US
 
@@ -54,6 +54,50 @@ def test_what_was_appended_is_read_back_with_orders_of_reception(path: Path) -> 
     assert reopened.read_after(batch.seq) == [again]
     assert reopened.read_after(0, limit=1) == [batch]
     reopened.close()
+
+
+def test_records_share_the_order_of_reception_and_come_back_whole(path: Path) -> None:
+    spool = opened(path)
+    records = [reading(), reading("gas-2", measured_us=NOON_US - 5, body=b'{"a": "\xe5\x9d\x8f"}')]
+    batch = spool.append([beat("a")], [refused()], records)
+    alone = spool.append([], (), [reading(observed_us=NOON_US - 7)])
+    order = first_order(batch.seq)
+    assert [message.order for message in batch.messages] == [order]
+    assert batch.records == [
+        msgspec.structs.replace(record, order=order + at) for at, record in enumerate(records, 1)
+    ]
+    assert batch.quarantined == [(order + 3, refused())]
+    assert order + 3 < last_order(batch.seq) < alone.records[0].order
+    assert spool.depth()[:2] == (2, 5)
+    assert spool.stored() == (0, NOON_US)
+    spool.close()
+    reopened = opened(path)
+    assert reopened.read_after(0) == [batch, alone]
+    reopened.advance(STORED, batch.seq)
+    assert reopened.stored() == (batch.seq, NOON_US - 7)
+    reopened.advance(STORED, alone.seq)
+    assert reopened.stored() == (alone.seq, None)
+    reopened.close()
+
+
+def test_batches_of_the_format_before_records_are_read_and_a_batch_without_any_is_still_one(
+    path: Path,
+) -> None:
+    spool = opened(path)
+    batch = spool.append([beat("a")], [refused()])
+    spool.close()
+    with sqlite3.connect(path) as db:
+        (body,) = db.execute("SELECT body FROM batch").fetchone()
+        db.execute("PRAGMA user_version = 3")
+    db.close()
+    assert msgspec.msgpack.decode(body)[1:] == [[list(refused())]]
+    upgraded = opened(path)
+    assert upgraded.read_after(0) == [batch]
+    upgraded.append([], (), [reading()])
+    upgraded.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
+    db.close()
 
 
 def test_batches_of_the_format_before_columns_are_read_after_an_upgrade(path: Path) -> None:

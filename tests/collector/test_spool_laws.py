@@ -21,10 +21,10 @@ from collector.feeder import Feeder
 from collector.spool import SNAPSHOT, STORED, Batch, Spool
 from pulse.errors import StoreUnavailable
 from pulse.ledger.model import FOREVER
-from pulse.messages import Message
+from pulse.messages import Message, Record
 from pulse.stores.base import Written
 from pulse.stores.sqlite.store import SqliteTelemetryStore
-from tests.collector.builders import SECOND_US, SteppedClock, beat, refused
+from tests.collector.builders import SECOND_US, SteppedClock, beat, reading, refused
 
 SUFFIXES = ("", "-wal")
 MOST = 100_000
@@ -46,8 +46,24 @@ class MoodyStore:
             raise StoreUnavailable("no answer")
         return written
 
+    def write_records(self, records: Sequence[Record]) -> Written:
+        if self.away_before:
+            raise StoreUnavailable("away")
+        written = self.store.write_records(records)
+        if self.away_after:
+            raise StoreUnavailable("no answer")
+        return written
+
     def holds(self) -> list[int]:
-        return [message.identity for message in self.store.read_messages(0, FOREVER // 4)]
+        records = self.store.read_records(0, FOREVER, since_us=0, limit=MOST)
+        assert [record.order for record in records] == sorted({record.order for record in records})
+        messages = self.store.read_messages(0, FOREVER // 4)
+        return [message.identity for message in messages] + [record.identity for record in records]
+
+
+def identities(batch: Batch) -> list[int]:
+    """Of everything that the store is given."""
+    return [m.identity for m in batch.messages] + [r.identity for r in batch.records]
 
 
 class SpoolLaws(RuleBasedStateMachine):
@@ -84,17 +100,26 @@ class SpoolLaws(RuleBasedStateMachine):
             made.append(beat(f"d{self.messages % 5}", at_us, measured_us=at_us, seq=self.messages))
         return made
 
+    def readings(self, count: int) -> list[Record]:
+        made = []
+        for _ in range(count):
+            self.messages += 1
+            at_us = self.clock.us + self.messages
+            made.append(reading(f"d{self.messages % 5}", at_us, measured_us=at_us if count % 2 else None))
+        return made
+
     def read(self) -> list[Batch]:
         return self.spool.read_after(0, limit=MOST)
 
     # -- what the collector does ---------------------------------------------------------------------
 
-    @rule(messages=st.integers(0, 40), quarantined=st.integers(0, 2))
-    def append(self, messages: int, quarantined: int) -> None:
-        beats = self.beats(messages)
-        batch = self.spool.append(beats, [refused()] * quarantined)
+    @rule(messages=st.integers(0, 40), quarantined=st.integers(0, 2), records=st.sampled_from([0, 0, 1, 6]))
+    def append(self, messages: int, quarantined: int, records: int) -> None:
+        beats, readings = self.beats(messages), self.readings(records)
+        batch = self.spool.append(beats, [refused()] * quarantined, readings)
         assert batch.seq > max(self.committed, default=0)
-        self.committed[batch.seq] = [message.identity for message in beats]
+        self.committed[batch.seq] = identities(batch)
+        assert len(self.committed[batch.seq]) == messages + records
         self.here.add(batch.seq)
 
     @rule(why=st.sampled_from(["full", "disk"]))
@@ -232,7 +257,9 @@ class SpoolLaws(RuleBasedStateMachine):
     def what_is_here_is_what_was_committed(self) -> None:
         if not hasattr(self, "spool"):
             return
-        found = {batch.seq: [m.identity for m in batch.messages] for batch in self.read()}
+        found = {
+            batch.seq: [one.identity for one in (*batch.messages, *batch.records)] for batch in self.read()
+        }
         assert found == {seq: self.committed[seq] for seq in self.here}
 
     @invariant()
@@ -243,7 +270,7 @@ class SpoolLaws(RuleBasedStateMachine):
         waiting = [batch for batch in batches if batch.seq > self.stored]
         depth = self.spool.depth()
         assert depth.batches == len(waiting)
-        assert depth.messages == sum(len(b.messages) + len(b.quarantined) for b in waiting)
+        assert depth.messages == sum(b.stored + len(b.quarantined) for b in waiting)
         assert (depth.bytes == 0) == (not waiting)
         assert (self.spool.used_bytes() == 0) == (not batches)
         if waiting:

@@ -273,8 +273,10 @@ def test_what_was_collected_is_counted_by_kind_and_community(store: TelemetrySto
 
 def test_deletion_takes_records_received_before_the_cutoff(backend: Backend, store: TelemetryStore) -> None:
     given_ = numbered(5000)
+    assert store.oldest_record_us() is None
     store.write_records(given_)
     store.write_messages([message()])
+    assert store.oldest_record_us() == T
     cutoff = T + 4500 * SECOND_US
     if backend.own_retention:
         assert store.delete_records_before(cutoff) == -1
@@ -282,6 +284,7 @@ def test_deletion_takes_records_received_before_the_cutoff(backend: Backend, sto
         return
     assert store.delete_records_before(cutoff) == 4500
     assert read(store) == given_[4500:]
+    assert store.oldest_record_us() == cutoff
     assert store.delete_records_before(cutoff) == 0
     assert len(everything(store)) == 1
 

@@ -16,7 +16,7 @@ import yaml
 
 from tests import programs
 from tests.collector.scraping import scraped
-from tests.collector.station import Station, field
+from tests.collector.station import Station, field, topic
 from tests.collector.test_mqtt import eventually
 from tests.faults.house import PULSE, Process, collecting, timed
 from tests.servers import HOST, Server, free_port, mosquitto
@@ -116,7 +116,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
                 eventually(station.listening, "listening", 30)
                 devices.beat("cam-1", timed(station, 1))
                 devices.beat("cam-1", b"{")
+                devices.say(topic("cam-1", "data/video_status"), b"{")
                 eventually(lambda: station.has_taken("cam-1", 1), "the beat", 20)
+                eventually(lambda: station.quarantined() == {"not_json": 2}, "what is no JSON", 20)
                 # The first scrape counts the requests before it.
                 eventually(lambda: "pulse_online_rate_percent" in scraped(urls[1], token), "a rate", 30)
                 collected, asked = scraped(urls[0]), scraped(urls[1], token)
@@ -153,7 +155,11 @@ def test_one_process_of_all_parts_tells_everything_at_the_api(tmp_path: Path) ->
             told = bare(scraped(url))
             asked = {name for expr in expressions() for name in names(expr)} - {"up"}
             # Nothing was in quarantine yet, and there is no device whose rate could be told.
-            later = {"pulse_messages_quarantined_total", "pulse_devices"}
+            later = {
+                "pulse_messages_quarantined_total",
+                "pulse_records_quarantined_total",
+                "pulse_devices",
+            }
             assert {
                 name for name in asked - told - later if not name.startswith("pulse_online_rate")
             } == set()

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 from collector.dialects import native
+from collector.dialects.records import is_record_topic
 from collector.redeliveries import _own_identity
-from pulse.messages import MAX_QUARANTINED_BYTES, Channel, Message, Quarantined
+from pulse.messages import MAX_QUARANTINED_BYTES, Channel, Message, Quarantined, Record
 from pulse.stores.relational.values import storable
 
 DEVICES = tuple(f"cam-{number:02}" for number in range(20))
@@ -139,9 +140,11 @@ class Corpus:
         """At least `count`: those of the faults, generated ones, and some of all again."""
         cases = [case for case in FAULTS if self._is_own(case)]
         kinds: Sequence[tuple[Callable[[], Case], int]] = (
-            (self._valid, 35),
-            (lambda: self._mutated(self._valid()), 20),
-            (self._nasty, 25),
+            (self._valid, 30),
+            (lambda: self._mutated(self._valid()), 16),
+            (self._record, 8),
+            (lambda: self._mutated(self._record()), 6),
+            (self._nasty, 20),
             (self._strange_topic, 12),
             (self._noise, 8),
         )
@@ -151,7 +154,8 @@ class Corpus:
                 cases.append(self._dice.choice(cases[-2000:])._replace(dup=self._dice.random() < 0.5))
                 continue
             case = self._dice.choice(makers)()
-            if self._dice.random() < 0.05:
+            # A retained copy of a record is refused or a repetition, by what came before it.
+            if self._dice.random() < 0.05 and not is_record_topic(case.topic):
                 case = case._replace(retain=True)
             if self._is_own(case):
                 cases.append(case)
@@ -197,6 +201,21 @@ class Corpus:
         # Without a time or a number nothing but its bytes tells it from another.
         members["n"] = self._seq
         return Case(topic, json.dumps(members, ensure_ascii=self._dice.random() < 0.5).encode(), good=True)
+
+    def _record(self) -> Case:
+        self._seq += 1
+        members: dict[str, object] = {"recording": self._dice.random() < 0.9, "bitrate_kbps": self._seq}
+        if self._dice.random() < 0.7:
+            ts_us = self._now_us - self._dice.choice((0, 0, 90_000_000, 86_400_000_000, 30 * 86_400_000_000))
+            members["ts"] = self._dice.choice((ts_us / 1_000_000, ts_us // 1000, 0))
+        good = self._dice.random() < 0.8
+        if not good:
+            name, value = self._dice.choice(
+                (("surplus", 1), ("recording", "yes"), ("bitrate_kbps", -self._seq), ("disk_free_pct", 101))
+            )
+            members[name] = value
+        topic = beat_of(self._dice.choice(DEVICES), "data/video_status")
+        return Case(topic, json.dumps(members).encode(), good)
 
     def _mutated(self, case: Case) -> Case:
         if self._dice.random() < 0.2:
@@ -291,6 +310,8 @@ def passes_mosquitto(topic: bytes) -> bool:
 def is_subscribed(topic: bytes) -> bool:
     """Whether the collector's subscriptions bring it."""
     levels = topic.split(b"/")
+    if is_record_topic(topic):
+        return True
     return len(levels) == 5 and levels[0] == b"community" and levels[4] in (b"heartbeat", b"status")
 
 
@@ -302,7 +323,9 @@ class Account(NamedTuple):
     repeated: int
 
 
-def account(sent: Iterable[Case], stored: Sequence[Message], quarantined: Sequence[Quarantined]) -> Account:
+def account(
+    sent: Iterable[Case], stored: Sequence[Message | Record], quarantined: Sequence[Quarantined]
+) -> Account:
     """Account for every message, or fail naming the first that is not accounted for."""
     count, verdict = Counter[tuple[bytes, bytes]](), {}
     by_entry = {}
@@ -325,7 +348,7 @@ def account(sent: Iterable[Case], stored: Sequence[Message], quarantined: Sequen
 
 
 def _recognised(
-    keys: Iterable[tuple[bytes, bytes]], stored: Sequence[Message]
+    keys: Iterable[tuple[bytes, bytes]], stored: Sequence[Message | Record]
 ) -> tuple[Counter[tuple[bytes, bytes]], set[tuple[bytes, bytes]]]:
     """How often each was stored, and those that nothing tells from their repetition."""
     plain, by_topic = {}, defaultdict(list)
@@ -336,9 +359,12 @@ def _recognised(
     for message in stored:
         key = plain.get(message.identity)
         if key is None:
-            channel = "heartbeat" if message.channel is Channel.HEARTBEAT else "status"
+            if isinstance(message, Record):
+                channel, alone = f"data/{message.data_kind}", message.measured_us is None
+            else:
+                channel = "heartbeat" if message.channel is Channel.HEARTBEAT else "status"
+                alone = message.measured_us is None and message.seq is None
             topic = beat_of(message.device, channel, f"{message.community}/{message.kind}")
-            alone = message.measured_us is None and message.seq is None
             key = next(
                 (topic, payload)
                 for payload in by_topic[topic]
@@ -350,7 +376,7 @@ def _recognised(
     return kept, unnumbered
 
 
-def _later_identity(topic: str, payload: bytes, message: Message, *, alone: bool) -> int:
+def _later_identity(topic: str, payload: bytes, message: Message | Record, *, alone: bool) -> int:
     """The identity of a message that its time of reception joins: it has no time and number, or only a time
     that stands still."""
     if alone:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pulse.ledger.model import FOREVER
-from pulse.messages import Message
+from pulse.messages import Message, Record
 from tests.collector.station import Station
 from tests.servers import HOST
 
@@ -117,6 +117,11 @@ def look(station: Station, **settings: str) -> dict[str, Any]:
 def stored(station: Station, device: str | None = None) -> list[Message]:
     """What the embedded telemetry store has."""
     return list(station.store.read_messages(0, FOREVER // 4, device=device))
+
+
+def records(station: Station) -> list[Record]:
+    """Its records of kinds of data."""
+    return station.store.read_records(0, FOREVER, since_us=0, limit=FOREVER)
 
 
 def seqs(station: Station, device: str) -> list[int]:

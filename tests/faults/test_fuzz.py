@@ -13,7 +13,7 @@ import pytest
 
 from pulse.stores.relational import quarantine
 from tests.collector.fakebroker import CANARY, FakeBroker, Peer
-from tests.collector.scraping import Figures, quarantined, scraped, settled
+from tests.collector.scraping import Figures, both, quarantined, scraped, settled
 from tests.collector.station import Station, field
 from tests.collector.test_mqtt import eventually
 from tests.faults.corpus import (
@@ -26,7 +26,7 @@ from tests.faults.corpus import (
     is_subscribed,
     passes_mosquitto,
 )
-from tests.faults.house import Process, collecting, stored
+from tests.faults.house import Process, collecting, records, stored
 from tests.servers import HOST, free_port
 
 FEW, MANY = 2_000, 12_000
@@ -73,14 +73,15 @@ def judge(station: Station, sent: Sequence[Case], found: Figures) -> None:
     """Each message is in its place, and the figures are those of the places."""
     with station.db.read() as connection:
         entries = [item for _, item in quarantine.recent(connection, 10 * MANY)]
-    became = account(sent, stored(station), entries)
+    became = account(sent, [*stored(station), *records(station)], entries)
     assert became.stored + became.quarantined + became.repeated == len(sent)
-    counted = {name: found[f"pulse_messages_{name}_total"] for name in ("received", "stored", "given_up")}
+    counted = {name: both(found, name) for name in ("received", "stored", "given_up")}
+    assert found["pulse_records_stored_total"] == len(records(station)) > len(sent) // 100
     assert counted == {"received": len(sent), "stored": became.stored, "given_up": 0}
     assert quarantined(found) == station.quarantined()
     assert sum(quarantined(found).values()) == became.quarantined
     # What only a retained copy repeats, the store recognises and nobody before it.
-    known = found["pulse_messages_duplicate_total"] + found["pulse_messages_known_to_store_total"]
+    known = both(found, "duplicate") + both(found, "known_to_store")
     assert known == became.repeated
     assert found["pulse_broker_connections_total"] == 1
     print(f"{len(sent)} sent: {became}, {quarantined(found)}")

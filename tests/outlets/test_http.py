@@ -61,6 +61,15 @@ def test_a_department_can_verify_what_it_gets(house: House, fire: Department, si
     assert json.loads(got.body)["delivery"] == got.fields["idempotency-key"] == "fire-1"
 
 
+def test_an_address_without_a_path_is_signed_as_the_far_side_sees_it(house: House, fire: Department) -> None:
+    base = fire.url.partition("/in")[0]
+    delivered(house, outlet(house, fire, url=base))
+    (got,) = fire.received
+    assert got.path == "/"
+    key = house.keys.signing("fire", "hmac-sha256")
+    signing.verify(Request(got.fields, "POST", f"{base}/"), [key], house.clock.now / SECOND_US)
+
+
 def test_a_receipt_says_what_was_acknowledged_and_is_in_the_chain(house: House, fire: Department) -> None:
     fire.answer = lambda _got: Reply(202, "收到".encode())
     delivered(house, outlet(house, fire))

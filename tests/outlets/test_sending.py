@@ -1,6 +1,9 @@
 """Who sends, when, and what a crash leaves: nothing lost, nothing twice under one id."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from types import TracebackType
 from typing import Any
@@ -9,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.outlets import answers
+from api.outlets import answers, holder
 from api.outlets.answers import Answer
 from api.outlets.parcel import Parcel
 from pulse.chain import first_broken
@@ -88,6 +91,31 @@ def test_a_process_that_died_with_its_claim_holds_up_the_others_for_a_while_only
     assert house.drain(outlet, house.post(far)).received == 0
     house.clock.now += MINUTE_US
     assert house.drain(outlet, house.post(far)).received == 1
+
+
+def test_one_that_was_killed_here_holds_up_nobody(house: House) -> None:
+    outlet = waiting(house)
+    ended = subprocess.run(
+        [sys.executable, "-c", "from api.outlets.holder import holder_name; print(holder_name())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    own = holder.holder_name()
+    with house.db.write() as connection:
+        assert outlets.claim(connection, "fire", ended, house.clock.now, house.clock.now + MINUTE_US)
+    assert house.drain(outlet, house.post(FarSide(), own)).received == 1
+
+
+def test_who_may_be_there_still_is_waited_for() -> None:
+    own = holder.holder_name()
+    place, pid, _ = own.rsplit(":", 2)
+    assert not holder.is_gone(own, own)
+    assert holder.is_gone(f"{place}:{pid}:before", own), "what ran before in this container"
+    assert not holder.is_gone(f"{place}:{os.getppid()}:x", own)
+    assert not holder.is_gone(f"elsewhere:{place.partition(':')[2]}:999999999:x", own)
+    for garbled in ("", "here", "a:b", f"{place}:x:y", f"{place}:-1:y"):
+        assert not holder.is_gone(garbled, own)
 
 
 def test_two_schedulers_do_not_send_one_delivery_at_the_same_time(house: House) -> None:

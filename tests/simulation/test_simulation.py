@@ -23,10 +23,11 @@ from pulse.ledger.replay import Books, ExactMessages, Known, Query, answer
 from pulse.messages import Message
 from pulse.registry.model import Community, DeviceRecord, Kind
 from pulse.settings import Settings
-from pulse.stores.relational import coverage, maintenance, policies, registry
+from pulse.stores.relational import catalogue, coverage, maintenance, policies, registry
 from pulse.stores.relational.database import Database
 from pulse.stores.sqlite.store import SqliteTelemetryStore
 from tests.collector.builders import NOON_US, SteppedClock
+from tests.collector.outlet import Outlet
 from tests.simulation.scripted import ScriptedBroker, Simulated
 
 HISTORIES = 500
@@ -39,6 +40,8 @@ TIMEOUTS_S = (50, 75, 120)
 UNNOTICED_US = 35 * SECOND_US
 """A broker that stops for less is not noticed: the canary's interval, the patience with it, and a tick."""
 TICKS = range(40, 90)
+TELLERS = 2
+"""Units that tell records: their clocks are trusted, at first, and they are registered from the beginning."""
 PLACE = ("xinjinglou", "camera")
 QUESTIONS = 12
 
@@ -92,6 +95,9 @@ class History:
             Unit("buffering", self.dice, buffers=True),
             Unit("distrusted", self.dice),
         ]
+        self.outlet = Outlet(self.db, self.store)
+        self.told = 0
+        self.record_dice = random.Random(number + 1_000_000)
         self.wants_connection = True
         self.done: list[str] = []
         self.windows: list[int] = []
@@ -111,6 +117,7 @@ class History:
         self.calm()
         self.compare()
         self.nothing_is_lost_or_doubled()
+        self.no_record_is_lost_or_doubled()
         self.nobody_alive_was_said_to_be_offline()
 
     def tick(self) -> None:
@@ -127,6 +134,12 @@ class History:
                 else:
                     unit.alive.append(self.now_us)
                     self.broker.publish(unit.topic, payload)
+        for unit in self.units[:TELLERS]:
+            if self.record_dice.random() < 0.3:
+                self.told += 1
+                body = {"ts": self.now_us / SECOND_US, "recording": True, "bitrate_kbps": self.told}
+                topic = unit.topic.replace(b"/heartbeat", b"/data/video_status")
+                self.broker.publish(topic, json.dumps(body).encode())
         service = self.service
         if self.wants_connection and self.dice.random() < 0.7:
             service.connect()
@@ -135,6 +148,8 @@ class History:
         service.keep(hurry=self.dice.random() < 0.2)
         if self.dice.random() < 0.7:
             service.feed()
+        if self.record_dice.random() < 0.5:
+            self.outlet.look()
 
     def calm(self) -> None:
         """Everything works again, long enough for all that can be known to be known."""
@@ -313,6 +328,17 @@ class History:
             if topic.endswith(b"/heartbeat"):
                 assert (topic.split(b"/")[3].decode(), json.loads(payload)["seq"]) in stored
 
+    def no_record_is_lost_or_doubled(self) -> None:
+        """What was acknowledged is stored, once, and whoever reads up to the mark was given it, once."""
+        stored = self.store.read_records(0, FOREVER, since_us=0, limit=FOREVER)
+        numbers = Counter(json.loads(record.body)["bitrate_kbps"] for record in stored)
+        assert not [number for number, count in numbers.items() if count > 1]
+        for topic, payload in self.broker.acknowledged:
+            if b"/data/" in topic:
+                assert json.loads(payload)["bitrate_kbps"] in numbers
+        self.outlet.look()
+        assert self.outlet.read == stored
+
     def nobody_alive_was_said_to_be_offline(self) -> None:
         """Of a device that truly beat within its timeout the product may say "unknown", never "offline"."""
         books, messages, through_us = self.read()
@@ -355,6 +381,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with db.write() as connection:
         registry.put_communities(connection, [Community("xinjinglou", "新景楼", "Xinjinglou")], NOON_US)
         registry.put_kinds(connection, [Kind("camera", "摄像机", "Camera", 10.0, TIMEOUT_S)], NOON_US)
+        catalogue.seed(connection, NOON_US)
         long_ago = {"commissioned_us": 0}
         registry.put_devices(
             connection,

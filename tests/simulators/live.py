@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from collector.dialects import records
 from collector.dialects.native import decode
+from collector.dialects.records import Draft
 from pulse.ledger.evidence import Heard, Piece, pieces
 from pulse.ledger.model import State
 from pulse.ledger.presence import presence_at
@@ -72,6 +74,8 @@ class Ear:
         """`fleet` is the one of the registry, scaled as the simulation is."""
         self._devices = {device.id: device for device in fleet.ledger_devices()}
         self.messages: dict[str, list[Message]] = defaultdict(list)
+        self.drafts: dict[str, list[Draft]] = defaultdict(list)
+        """Records by the device that told them."""
         self._pieces: dict[str, list[Piece]] = defaultdict(list)
         self._client = Client(port, "ear")
         self._client.paho.on_message = self._on_message
@@ -79,6 +83,10 @@ class Ear:
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         observed_us = time.time_ns() // 1000
+        if records.is_record_topic(message.topic.encode()):
+            draft = records.decode(message.topic, bytes(message.payload), observed_us=observed_us)
+            self.drafts[draft.place.device].append(draft)
+            return
         heard = decode(
             message.topic,
             bytes(message.payload),
@@ -90,6 +98,10 @@ class Ear:
         facts = Heard(heard.evidence, observed_us, heard.measured_us, heard.retained, heard.queued, order)
         self._pieces[heard.device].extend(pieces(self._devices[heard.device], facts, 0))
         self.messages[heard.device].append(heard)
+
+    def data_kinds(self) -> set[str]:
+        """The kinds of data that were told."""
+        return {draft.place.data_kind for told in list(self.drafts.values()) for draft in list(told)}
 
     def states(self) -> dict[str, State]:
         """The state of every device now, given that the ear has always listened."""

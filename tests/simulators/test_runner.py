@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import jsonschema_rs
 import msgspec
 import pytest
 
@@ -17,6 +18,7 @@ from pulse.errors import BadInput
 from pulse.ledger.model import State
 from pulse.messages import Channel, Evidence
 from pulse.settings import Broker
+from pulse.sharing import catalogue_file
 from simulators import runner
 from simulators.faults import Behaviour
 from simulators.fleet import fleet
@@ -31,6 +33,9 @@ SEED = 3
 TIME_SCALE = 20.0
 LONGEST_TIMEOUT_S = 180 / TIME_SCALE
 READY_S = 60.0
+
+DATA_KINDS = {kind.id: kind for kind in catalogue_file.default()}
+STEADY_KINDS = {"gas_reading", "flow_reading", "lock_status", "video_status"}
 
 TEN = Scenario(kind=(msgspec.structs.replace(DEFAULT.kinds[0], count=10),))
 
@@ -86,7 +91,15 @@ def test_in_steady_state_exactly_the_stated_devices_are_down(broker: RunningBrok
         assert all(
             m.metrics for device in others for m in ear.messages[device] if m.channel is Channel.HEARTBEAT
         )
+        assert until(lambda: ear.data_kinds() >= STEADY_KINDS, READY_S), ear.data_kinds()
+        assert not set(ear.drafts) & (whole.down - by_behaviour[Behaviour.KILLED])
+        for told in ear.drafts.values():
+            for draft in told:
+                kind = DATA_KINDS[draft.place.data_kind]
+                assert draft.place.kind in kind.sources
+                assert jsonschema_rs.is_valid(kind.schema, draft.members)
         last = simulation.end()
+        assert last.records >= sum(map(len, ear.drafts.values())) > 0
         assert (last.refused, last.lost, last.trouble) == (0, 0, "")
         assert last.connected == 0
 

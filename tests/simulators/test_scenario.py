@@ -16,6 +16,7 @@ from simulators.scenario import (
     DEFAULT,
     KINDS,
     CommunityEntry,
+    DataEntry,
     FaultEntry,
     KindEntry,
     Scenario,
@@ -71,7 +72,7 @@ def test_every_member_and_behaviour_is_documented(guide: Path) -> None:
     text = guide.read_text(encoding="utf-8")
     members = {
         name
-        for struct in (Scenario, CommunityEntry, KindEntry, FaultEntry)
+        for struct in (Scenario, CommunityEntry, KindEntry, FaultEntry, DataEntry)
         for name in struct.__struct_fields__
     }
     for word in members | set(Behaviour):

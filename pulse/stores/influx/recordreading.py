@@ -80,6 +80,13 @@ def collected(client: Client, from_us: int, to_us: int) -> list[Collected]:
     )
 
 
+def oldest(client: Client) -> int | None:
+    """See `TelemetryStore.oldest_record_us`."""
+    query = f'SELECT "order" FROM "{RECORD}" WHERE time <= $until ORDER BY time LIMIT 1'
+    rows = client.rows(query, {"until": TIME_MAX_US * NS_PER_US})
+    return int(rows[0][0]) // NS_PER_US if rows else None
+
+
 def _chosen(wanted: Mapping[str, Collection[str] | None]) -> tuple[str, dict[str, Parameter]]:
     """Conditions on tags with their parameters."""
     text, parameters = "", dict[str, Parameter]()

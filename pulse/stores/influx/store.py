@@ -229,6 +229,10 @@ class InfluxTelemetryStore:
         """Reception time of the oldest raw message kept, or None if there is none."""
         return reading.oldest(self._client)
 
+    def oldest_record_us(self) -> int | None:
+        """Reception time of the oldest record kept, or None if there is none."""
+        return recordreading.oldest(self._client)
+
     def ping(self) -> None:
         """Return if InfluxDB answers with this token from this bucket, else raise what to check."""
         self._client.rows(f'SELECT "receipt" FROM "{HEARTBEAT}" WHERE time = {NS_PER_US} LIMIT 1')

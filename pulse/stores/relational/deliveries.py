@@ -231,6 +231,14 @@ def trim(connection: Connection, before_us: int) -> int:
     return connection.execute(change).rowcount
 
 
+def kept(connection: Connection) -> set[tuple[str, int]]:
+    """The deliveries that are acknowledged and whose contents are there still."""
+    query = select(table.c.outlet, table.c.number).where(
+        table.c.state == ACKNOWLEDGED, table.c.content.is_not(None)
+    )
+    return {(row.outlet, row.number) for row in connection.execute(query)}
+
+
 def days_of(connection: Connection, outlet: str, number: int) -> list[Day]:
     """The sums of a delivery, by kind and day."""
     query = select(days.c.data_kind, days.c.day, days.c.count, days.c.digest).where(

@@ -137,6 +137,12 @@ def claim(connection: Connection, outlet: str, holder: str, now_us: int, until_u
     return connection.execute(change).rowcount == 1
 
 
+def held_by(connection: Connection, outlet: str) -> str | None:
+    """Who sends to an outlet, or did when it was heard of last."""
+    found: str | None = connection.scalar(select(positions.c.holder).where(positions.c.outlet == outlet))
+    return found
+
+
 def release(connection: Connection, outlet: str, holder: str) -> None:
     """Let others send, if it is still `holder` who does."""
     connection.execute(

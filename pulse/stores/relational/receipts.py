@@ -1,7 +1,7 @@
 """Receipts of departments: appended to, never changed; one chain by hash over all outlets."""
 
 from collections.abc import Collection, Iterator
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, text
@@ -77,6 +77,31 @@ def walk(connection: Connection) -> Iterator[Receipt]:
         if len(rows) < _PAGE:
             return
         last = rows[-1].number
+
+
+class Split(NamedTuple):
+    """A receipt as the ratio reads it: by kind and community, beside the chain."""
+
+    receipt: int
+    outlet: str
+    acknowledged_us: int
+    recorded_us: int
+    parts: tuple[Part, ...]
+
+
+def walk_parts(connection: Connection) -> Iterator[Split]:
+    """Every receipt that has parts, in order of number, its parts by kind and community."""
+    own = receipt_parts.c
+    rows = connection.execute(
+        select(receipt_parts)
+        .order_by(own.receipt, own.data_kind, own.community)
+        .execution_options(yield_per=_PAGE)
+    )
+    for number, found in groupby(rows, key=lambda row: row.receipt):
+        listed = list(found)
+        parts = [Part(**{name: getattr(row, name) for name in Part.__struct_fields__}) for row in listed]
+        first = listed[0]
+        yield Split(number, first.outlet, first.acknowledged_us, first.recorded_us, tuple(parts))
 
 
 def listing(

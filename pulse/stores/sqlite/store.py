@@ -231,6 +231,12 @@ class SqliteTelemetryStore:
             oldest: int | None = connection.execute("SELECT min(observed_us) FROM message").fetchone()[0]
             return oldest
 
+    def oldest_record_us(self) -> int | None:
+        """Reception time of the oldest record kept, or None if there is none."""
+        with self._connections.reading() as connection:
+            oldest: int | None = connection.execute("SELECT min(observed_us) FROM record").fetchone()[0]
+            return oldest
+
     def ping(self) -> None:
         """Return if the file can be read, else raise."""
         with self._connections.reading() as connection:
