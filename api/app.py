@@ -28,9 +28,11 @@ from api.present import Present
 from api.problem_kinds import FORBIDDEN, SIGN_IN_REQUIRED, TOO_MANY
 from api.routes import (
     audit,
+    catalogue,
     collector,
     coverage,
     credentials,
+    data_sharing,
     device,
     devices,
     events,
@@ -43,6 +45,7 @@ from api.routes import (
     policies,
     published,
     pulling,
+    reconciliation,
     reference,
     sessions,
     shared,
@@ -97,6 +100,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     app.add_middleware(Measuring, metrics=metrics)
     routers = [
         indicators.router(context),
+        data_sharing.router(context),
         explain.router(context),
         published.router(context),
         devices.router(context, present),
@@ -112,9 +116,11 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
         tokens.router(context),
         credentials.router(context),
         policies.router(context),
+        catalogue.router(context),
         outlets.router(context),
         pulling.router(context),
         shared.router(context),
+        reconciliation.router(context),
         audit.router(context),
         health.router(context, metrics),
         reference.router(),

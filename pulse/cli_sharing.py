@@ -1,5 +1,6 @@
-"""The commands of data sharing: outlets, what they deliver, and what departments acknowledged."""
+"""The commands of data sharing: its ratio, outlets, what they deliver, what departments acknowledged."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,8 @@ outlet_app = typer.Typer(
     no_args_is_help=True,
 )
 sharing_app = typer.Typer(
-    help="数据共享：回执、漏斗、核对 / Data sharing: receipts, the funnel, verifying.", no_args_is_help=True
+    help="数据共享：贡献比例、回执、漏斗、核对 / Data sharing: the ratio, receipts, the funnel.",
+    no_args_is_help=True,
 )
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="出口编号 / Id of the outlet.")]
@@ -108,6 +110,39 @@ def outlet_retry(outlet: _Id, data_dir: DataDir = None) -> None:
     from pulse.commands import outlets as command
 
     typer.echo(command.retry(load(data_dir=data_dir), outlet))
+
+
+@sharing_app.command("ratio")
+def sharing_ratio(
+    at: Annotated[str | None, typer.Option("--at", help="何时，默认现在 / When, now by default.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="按当时所知 / By what was known then; now by default.")
+    ] = None,
+    community: Annotated[
+        str | None, typer.Option("--community", help="只看这个小区 / Of this community only.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出 JSON / Print JSON.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """数据贡献比例：分子、分母与每种数据的状态 / The ratio, with the state and receipt of every kind."""
+    from pulse.commands import sharingratio as command
+
+    asked = command.Asked(at, known_at, community)
+    for line in command.shown(load(data_dir=data_dir), asked, as_json=as_json):
+        typer.echo(line)
+
+
+@sharing_app.command("replay")
+def sharing_replay(
+    file: Annotated[Path, typer.Argument(help="复算文件 / The file, as the test vectors are.")],
+) -> None:
+    """由目录、设备、状态与回执的文件复算 / Work out a file's questions from its receipts and states.
+
+    Prints {"answers": […]}; docs/sharing-ratio.md tells of its form. What is wrong with it is named by place.
+    """
+    from pulse.commands import sharingratio as command
+
+    sys.stdout.buffer.write(command.replayed(file) + b"\n")
 
 
 @sharing_app.command("receipts")

@@ -28,7 +28,7 @@ from pulse.sharing import deliveries as contents
 from pulse.sharing.keyfiles import Keys
 from pulse.sharing.outlets import Outlet, address
 from pulse.sharing.receipts import Receipt
-from pulse.stores.relational import deliveries, outlets, receipts
+from pulse.stores.relational import deliveries, outlets, receipts, repeats
 from pulse.stores.relational.deliveries import DONE, FAILED, SEND, Attempt, Stored
 
 ACTOR = "system:scheduler"
@@ -214,6 +214,12 @@ class Post:
                 contents.make(said, position.number + 1, first, (), now_us, zone),
                 contents.make(said, position.number + 2, second, quiet, now_us, zone),
             ]
+            if not deliveries.days_of(connection, outlet.id, stored.number):
+                # Made again: its sums are kept under the first number of its records.
+                halves = [half._replace(days=()) for half in halves]
+                again_of = repeats.of(connection, outlet.id, [stored.number]).get(stored.number, ())
+                for half in halves:
+                    repeats.note(connection, outlet.id, half.number, again_of)
             names = " + ".join(contents.identifier(outlet.id, half.number) for half in halves)
             moved = position._replace(number=position.number + 2, most_records=max(len(first), len(second)))
             if not outlets.move(connection, position, moved):

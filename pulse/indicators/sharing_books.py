@@ -1,6 +1,6 @@
 """What the data-sharing ratio is worked out from, read in one transaction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,11 @@ class Asked(NamedTuple):
     known_us: int
     within: Within = None
     head: int | None = None
+
+    @property
+    def known(self) -> receipts.Known:
+        """What is known of receipts."""
+        return receipts.Known(self.known_us, self.head)
 
 
 class Looked(NamedTuple):
@@ -64,30 +69,40 @@ def worked_out(connection: Connection, books: Consulted, catalogue: Catalogue, a
     acknowledged = {
         name: [
             one
-            for one in receipts.deciding(connection, kind, asked.at_us, asked.known_us, asked.head)
+            for one in receipts.deciding(connection, kind, asked.at_us, asked.known)
             if covers(asked.within, one.part.community)
         ]
         for name, kind in kinds.items()
     }
     communities = [c.id for c in registry.communities(connection) if covers(asked.within, c.id)]
-    watch = _Watch(connection, books, serving, asked.at_us)
+    watch = _Watch(connection, books, serving, asked)
     found = ratio.answer(kinds, acknowledged, having, communities, watch, asked.at_us)
     edges = [found.next_us, *_edges(books.fleet, catalogue, asked)]
     next_us = min((edge for edge in edges if edge is not None), default=None)
+    for name, stated in watch.stated.items():
+        acknowledged[name] = _once([*acknowledged[name], *stated])
     return Found(found._replace(next_us=next_us), kinds, counts, acknowledged, watch.looked())
 
 
 class _Watch:
-    """States of source devices, read when they are asked for; a kind's in a community together."""
+    """Statements and states, read when they are asked for; a kind's in a community together."""
 
-    def __init__(self, connection: Connection, books: Consulted, serving: Flags, at_us: int) -> None:
+    def __init__(self, connection: Connection, books: Consulted, serving: Flags, asked: Asked) -> None:
         self._connection = connection
         self._books = books
         self._serving = serving
-        self._at_us = at_us
+        self._asked = asked
+        self._at_us = asked.at_us
+        self.stated: dict[str, list[Acknowledged]] = {}
+        """The statements that were looked at, by kind."""
         self._groups: dict[tuple[str, str], list[str]] = {}
         self._timelines: dict[str, Looked] = {}
-        self._from_us: dict[str, int] = {}
+
+    def statements(self, kind: DataKind, community: str) -> Iterator[Acknowledged]:
+        found = receipts.statements(self._connection, kind, community, self._at_us, self._asked.known)
+        for one in found:
+            self.stated.setdefault(kind.id, []).append(one)
+            yield one
 
     def sources(self, kind: DataKind, community: str) -> Sequence[str]:
         key = (kind.id, community)
@@ -117,6 +132,12 @@ class _Watch:
             listening, windows = known.listening(device), known.maintenance(device)
             stretches = timeline(device, runs, listening, windows, from_us, to_us, known.known_at)
             self._timelines[name] = Looked(name, device.community, from_us, stretches)
+
+
+def _once(parts: Iterable[Acknowledged]) -> list[Acknowledged]:
+    """Each of them once, in order of number and community."""
+    found = {(one.number, one.part.community): one for one in parts}
+    return [found[key] for key in sorted(found)]
 
 
 def _serving(fleet: Fleet, asked: Asked) -> Flags:

@@ -1,6 +1,6 @@
 """The ratio of a file: catalogue, devices, states, receipts, questions (tests/sharing/vectors/README.md)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -142,13 +142,21 @@ def answered(scenario: Scenario, at_us: int, known_us: int) -> ratio.Answer:
         if one.recorded_us <= known_us:
             parts.setdefault(one.part.data_kind, []).append(one)
     communities = {device.community for device in devices}
-    watch = _Watch(serving, list(scenario.states))
+    watch = _Watch(serving, scenario.states, parts, at_us)
     return ratio.answer(kinds, parts, having, communities, watch, at_us)
 
 
 class _Watch:
-    def __init__(self, serving: Sequence[Device], stays: Iterable[Stay]) -> None:
+    def __init__(
+        self,
+        serving: Sequence[Device],
+        stays: Iterable[Stay],
+        parts: Mapping[str, Sequence[Acknowledged]],
+        at_us: int,
+    ) -> None:
         self._serving = serving
+        self._parts = parts
+        self._at_us = at_us
         self._states: dict[str, list[Stretch]] = {}
         for stay in sorted(stays, key=lambda stay: stay.from_):
             own = self._states.setdefault(stay.device, [])
@@ -157,6 +165,17 @@ class _Watch:
             if stretch.start < own[-1].end:
                 raise BadInput("overlaps what was said before", where=f"states of {stay.device}")
             own.append(stretch)
+
+    def statements(self, kind: DataKind, community: str) -> Iterable[Acknowledged]:
+        after_us = self._at_us - kind.freshness_us
+        stated = [
+            one
+            for one in self._parts.get(kind.id, ())
+            if one.part.community == community
+            and one.part.quiet_until_us is not None
+            and after_us < one.acknowledged_us <= self._at_us
+        ]
+        return sorted(stated, key=lambda one: (one.acknowledged_us, one.number), reverse=True)
 
     def sources(self, kind: DataKind, community: str) -> Sequence[str]:
         return [d.id for d in self._serving if d.community == community and d.kind in kind.sources]

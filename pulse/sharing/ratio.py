@@ -67,7 +67,11 @@ _PERHAPS_ONLINE = frozenset({State.ONLINE, State.UNKNOWN})
 
 
 class Watch(Protocol):
-    """What is known of the devices that would have noticed something."""
+    """What is only read where no records count: statements, and the devices that would have noticed."""
+
+    def statements(self, kind: DataKind, community: str) -> Iterable[Acknowledged]:
+        """What is known to state quiet and was acknowledged within the window, the newest first."""
+        ...
 
     def sources(self, kind: DataKind, community: str) -> Sequence[str]:
         """The devices of its source kinds in that community that are in service at the instant."""
@@ -156,8 +160,9 @@ def answer(
 ) -> Answer:
     """The ratio at an instant.
 
-    `kinds` are those in force, `acknowledged` what is known of each, `serving` the communities in which a
-    device of a kind is in service. Only what belongs to `communities` counts.
+    `kinds` are those in force, `acknowledged` what is known of each (`watch` has the statements of quiet),
+    `serving` the communities in which a device of a kind is in service. Only what belongs to `communities`
+    counts.
     """
     wanted = sorted(set(communities))
     whole: list[Judged] = []
@@ -172,7 +177,7 @@ def answer(
         for community in wanted:
             found = None
             if community in having:
-                found = standing(kind, parts.get(community, ()), watch, at_us)
+                found = standing(kind, community, parts.get(community, ()), watch, at_us)
                 standings.append(found)
             by_community[community].append(judged(kind, found))
         whole.append(judged(kind, joined(standings) if standings else None))
@@ -212,23 +217,26 @@ def joined(standings: Iterable[Standing]) -> Standing:
     return best._replace(next_us=min((s.next_us for s in every if s.next_us is not None), default=None))
 
 
-def standing(kind: DataKind, acknowledged: Iterable[Acknowledged], watch: Watch, at_us: int) -> Standing:
+def standing(
+    kind: DataKind, community: str, acknowledged: Iterable[Acknowledged], watch: Watch, at_us: int
+) -> Standing:
     """What is acknowledged of a kind in one community at an instant.
 
-    States of devices are only looked at where no records count.
+    Statements are looked at where no records count, from the newest back to one that does.
     """
     known = [one for one in acknowledged if one.acknowledged_us <= at_us]
-    if not known:
-        return Standing(Why.NEVER)
     counting = [found for one in known if (found := of_records(kind, one)) is not None]
     holding = [found for found in counting if found.from_us <= at_us < found.until_us]
     if not holding and kind.quiet:
-        for one in sorted(known, key=_newest, reverse=True):
+        for one in watch.statements(kind, community):
+            known.append(one)
             quiet = list(of_statement(kind, one, watch, at_us))
             counting += quiet
             holding += [found for found in quiet if found.from_us <= at_us < found.until_us]
             if any(found.why is Why.QUIET for found in holding):
                 break
+    if not known:
+        return Standing(Why.NEVER)
     if holding:
         best = max(holding, key=lambda f: (_RANK[f.why], f.until_us, *_newest(f.one)))
         if state_of(best.why) is KindState.SHARED:

@@ -16,9 +16,11 @@ from pulse.ledger.correlated import Incident
 from pulse.ledger.model import FOREVER, Blind, Scope
 from pulse.registry.lives import Step
 from pulse.registry.plans import Plan, Reach
+from pulse.sharing import catalogue as kinds
+from pulse.sharing.catalogue import DataKind
 from pulse.sharing.outlets import Outlet, Version
-from pulse.stores.relational import coverage, incidents, lives, maintenance, outlets
-from tests.api.site import END, Site
+from pulse.stores.relational import catalogue, coverage, incidents, lives, maintenance, outlets
+from tests.api.site import END, T0, Site
 from tests.api.who import WHO, A, B, Crowd, closed, ending_streams, told_of
 
 LOOKING = {"indicators:read", "devices:read", "collector:read", "sharing:read"}
@@ -82,12 +84,21 @@ _MOVE = {"location": "北门", "reason": "改造"}
 """Once it stands there, it cannot be moved there again."""
 _STEP = {"device": "cam-1", "what": "retire", "at": to_iso(END + HOUR_US), "reason": "到期"}
 _PLAN = {"community": A, "from": to_iso(END), "to": to_iso(END + HOUR_US), "reason": "换电池"}
+_DATA_KIND = {"id": "video_status"}
+_SAYS = {"name_zh": "视频", "name_en": "Video", "sources": ["camera"], "schema": {"type": "object"}}
+_REPORT = {"day": "2026-11-23", "kinds": []}
 _ONE = {"name": "nobody-of-this-name", "session_id": "999", "token_id": "999", "number": "999"}
 
 TABLE = {
     ("GET", "/api/v1/indicators/online-rate"): Row("indicators:read"),
     ("GET", "/api/v1/indicators/online-rate/history"): Row("indicators:read"),
     ("GET", "/api/v1/indicators/online-rate/explanation"): Row("devices:read"),
+    ("GET", "/api/v1/indicators/data-sharing-ratio"): Row("indicators:read"),
+    ("GET", "/api/v1/indicators/data-sharing-ratio/history"): Row("indicators:read"),
+    ("GET", "/api/v1/catalogue"): Row("sharing:read"),
+    ("GET", "/api/v1/catalogue/{id}"): Row("sharing:read", of_a=_DATA_KIND),
+    ("PUT", "/api/v1/catalogue/{id}"): Row("sharing:write", of_a=_DATA_KIND, body=_SAYS),
+    ("DELETE", "/api/v1/catalogue/{id}"): Row("sharing:write", done=_FORM, of_a=_DATA_KIND),
     ("GET", "/api/v1/devices"): Row("devices:read"),
     ("GET", "/api/v1/devices/{id}"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
     ("GET", "/api/v1/devices/{id}/intervals"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
@@ -174,6 +185,15 @@ TABLE = {
     ("POST", "/api/v1/sharing/outlets/{outlet}/cursor"): Row(
         "sharing:pull", done=frozenset({403}), of_a=_OUTLET[0], body={"cursor": "of-a-1"}
     ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/reports"): Row(
+        "sharing:pull", done=frozenset({403}), of_a=_OUTLET[0], body=_REPORT
+    ),
+    ("GET", "/api/v1/sharing/outlets/{outlet}/reports"): Row(
+        "sharing:read", of_a=_OUTLET[0], of_b=_OUTLET[1]
+    ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/deliver-again"): Row(
+        "sharing:write", done=frozenset({422}), of_a=_OUTLET[0], body={"day": "2026-11-23"}
+    ),
     ("GET", "/api/v1/sharing/deliveries"): Row("sharing:read", done=frozenset({200, 422})),
     ("GET", "/api/v1/sharing/receipts"): Row("sharing:read"),
     ("GET", "/api/v1/sharing/funnel"): Row("sharing:read"),
@@ -189,6 +209,10 @@ TABLE = {
     ("GET", "/api/v1/problems/{slug}"): Row(None, of_a={"slug": "not-found"}),
     ("GET", "/"): Row("devices:read"),
     ("GET", "/wall"): Row("devices:read"),
+    ("GET", "/sharing"): Row("sharing:read"),
+    ("POST", "/sharing/{outlet}/deliver-again"): Row(
+        "sharing:write", done=_FORM, session=True, of_a=_OUTLET[0]
+    ),
     ("GET", "/incidents"): Row("collector:read"),
     ("POST", "/incidents/{incident_id}/confirm"): Row(
         "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
@@ -270,6 +294,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             for reach in (Reach(community=A), Reach(device="cam-5")):
                 plan = Plan(reach, END - 9, END, "换电池")
                 maintenance.put(connection, maintenance.Entry(0, plan, END, "user:wang"))
+            kind = DataKind(id="video_status", name_zh="", name_en="", sources=("camera",), schema={})
+            catalogue.append(connection, [kinds.Version(kind.id, T0, T0, kind)])
             for name, community in (("of-a", A), ("of-b", B)):
                 made = Outlet(id=name, mode="pull", communities=(community,))
                 outlets.append(connection, Version(name, END, made, "cli:root"))

@@ -241,7 +241,7 @@ def test_what_is_read_decides_as_all_there_is(
                     found = sharing_books.worked_out(connection, books, versions, asked)
                     seen = [one for one in everything if one.recorded_us <= known]
                     watch = sharing_books._Watch(
-                        connection, books, sharing_books._serving(books.fleet, asked), us(at)
+                        connection, books, sharing_books._serving(books.fleet, asked), asked
                     )
                     whole = ratio.answer({"k": kind}, {"k": seen}, {"camera": set(BOTH)}, BOTH, watch, us(at))
                     assert told(found.answer) == told(whole), at

@@ -1,5 +1,8 @@
 """Published values of the data-sharing ratio on every relational back end: when, and whether they stand."""
 
+import hashlib
+import json
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -175,6 +178,24 @@ def test_a_receipt_that_becomes_visible_behind_the_last_value_is_published_at_on
     site.mark(31.5)
     scheduler.work()
     assert [numerator for _, numerator, _ in said(site)] == [0, 1]
+    assert {outcome for outcome, _ in outcomes(site)} == {"same"}
+
+
+def test_a_receipt_that_is_seen_before_the_watermark_knows_of_it_is_not_forgotten(site: SharingSite) -> None:
+    living(site)
+    scheduler = Scheduler(site)
+    site.mark(1)
+    scheduler.work()
+    site.acknowledge(10, [part("gas_reading", last=10)])
+    site.acknowledge(20, [part("video_status", last=20)])
+    site.mark(15)
+    scheduler.work()
+    last = values(site)[-1]
+    assert (last.numerator, last.inputs["receipts_known"]) == (1, 1)
+    assert str(last.inputs["receipts_head"]).startswith("2:")
+    site.mark(22)
+    scheduler.work()
+    assert said(site)[-1] == (20, 2, 3)
     assert {outcome for outcome, _ in outcomes(site)} == {"same"}
 
 
@@ -393,3 +414,99 @@ def test_between_published_values_it_is_what_the_last_one_says(
         assert all(v.at_us % MINUTE_US or v.at_us in {us(n) for n in range(0, 400, 60)} for v in chain)
     finally:
         site.close()
+
+
+# Another program, by docs/published.md alone: it reads the database and knows nothing of ours.
+
+
+def independent(database: Path, row: dict[str, Any], states: list[Any]) -> dict[str, str]:
+    at, known = row["at_us"], row["known_us"]
+    head = int(json.loads(row["inputs"])["receipts_head"].partition(":")[0])
+    connection = sqlite3.connect(database)
+    connection.row_factory = sqlite3.Row
+
+    def hashed(lines: list[list[Any]]) -> str:
+        texts = [json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() for line in lines]
+        return hashlib.sha256(b"".join(text + b"\n" for text in texts)).hexdigest()
+
+    def newest(p: sqlite3.Row) -> tuple[int, int]:
+        return p["acknowledged_us"], p["receipt"]
+
+    kinds = {}
+    for version in connection.execute(
+        "SELECT * FROM data_kinds WHERE since_us <= ? ORDER BY recorded_us", (at,)
+    ):
+        if version["recorded_us"] <= known:
+            kinds[version["id"]] = json.loads(version["says"])
+    sources = {source for kind in kinds.values() for source in kind["sources"]}
+    counts: dict[tuple[str, str], int] = {}
+    for device in connection.execute("SELECT * FROM devices"):
+        begun = device["commissioned_us"] <= at and device["commissioned_recorded_us"] <= known
+        ended = device["retired_us"] is not None and device["retired_us"] <= at
+        if begun and not ended and device["kind"] in sources:
+            place = device["community"], device["kind"]
+            counts[place] = counts.get(place, 0) + 1
+    lines = []
+    for name in sorted(kinds):
+        after = at - round(kinds[name]["freshness_s"] * 1_000_000)
+        parts = connection.execute(
+            "SELECT p.*, r.delivery FROM receipt_parts p JOIN receipts r ON r.number = p.receipt WHERE"
+            " data_kind = ? AND p.acknowledged_us <= ? AND p.recorded_us <= ? AND receipt <= ?",
+            (name, at, known, head),
+        ).fetchall()
+        decides = set()
+        for community in {p["community"] for p in parts}:
+            own = [p for p in parts if p["community"] == community]
+            decides.add(max(own, key=newest))
+            window = [p for p in own if p["acknowledged_us"] > after and p["count"]]
+            counting = [p for p in window if p["last_us"] is not None and after < p["last_us"] <= at]
+            if counting or window:
+                decides.add(max(counting or window, key=lambda p: (p["last_us"] or 0, *newest(p))))
+            if kinds[name]["quiet"] and not counting:
+                decides |= {p for p in own if p["acknowledged_us"] > after and p["quiet_until_us"]}
+        for p in sorted(decides, key=lambda p: (p["receipt"], p["community"])):
+            names = ("receipt", "outlet", "delivery", "acknowledged_us", "recorded_us", "count", "first_us")
+            rest = ("last_us", "quiet_from_us", "quiet_until_us")
+            lines.append([name, p["community"], *(p[n] for n in (*names, *rest))])
+    connection.close()
+    return {
+        "catalogue": hashed(
+            [
+                [name, k["sources"], round(k["freshness_s"] * 1_000_000), k["quiet"]]
+                for name, k in sorted(kinds.items())
+            ]
+        ),
+        "registry": hashed([[*place, amount] for place, amount in sorted(counts.items())]),
+        "receipts": hashed(lines),
+        "states": hashed(states),
+    }
+
+
+def test_another_program_works_out_the_same_by_the_documentation(tmp_path: Path) -> None:
+    site = SharingSite(tmp_path)
+    living(site)
+    site.register(camera("cam-2", community="rongxinyuan"))
+    scheduler = Scheduler(site)
+    site.acknowledge(20, [part("video_status", last=20)])
+    site.acknowledge(50, [part("gas_reading", last=45), part("perimeter_event", quiet=(0, 50))])
+    site.acknowledge(52, [part("video_status", last=52, community="rongxinyuan")], outlet="fire")
+    site.acknowledge(70, [part("video_status", last=-90)], recorded=75)
+    for second in (0, 61, 121, 301):
+        site.mark(second)
+        scheduler.work()
+    site.close()
+    raw = sqlite3.connect(tmp_path / "pulse.db")
+    raw.row_factory = sqlite3.Row
+    values_ = [dict(row) for row in raw.execute("SELECT * FROM published ORDER BY sequence")]
+    links = {row["number"]: row["link"] for row in raw.execute("SELECT number, link FROM receipts")}
+    raw.close()
+    assert len(values_) > 8
+    for row in values_:
+        inputs, at = json.loads(row["inputs"]), row["at_us"]
+        stated = us(50) <= at < us(150)
+        # fence-1 beats from -900 s to 200 s, and from 230 s on; F is 100 s.
+        lived_through = [["fence-1", "xinjinglou", [[at - 100_000_000, at + 1, "online"]]]]
+        other = independent(tmp_path / "pulse.db", row, lived_through if stated else [])
+        assert {name: inputs[name] for name in other} == other, at
+        number, _, link = inputs["receipts_head"].partition(":")
+        assert link == links.get(int(number), "0" * 64)

@@ -1,1 +1,1 @@
-"""Data sharing: what is pure."""
+"""Data sharing: the pure parts."""

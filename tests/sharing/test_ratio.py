@@ -52,6 +52,17 @@ class Watching(NamedTuple):
     world: World
     from_us: int
     to_us: int
+    known: int
+
+    def statements(self, kind: DataKind, community: str) -> Sequence[Acknowledged]:
+        found = [
+            one
+            for one in self.world.parts
+            if one.recorded_us <= self.known
+            and one.part.community == community
+            and self.from_us < one.acknowledged_us < self.to_us
+        ]
+        return sorted(found, key=lambda one: (one.acknowledged_us, one.number), reverse=True)
 
     def sources(self, kind: DataKind, community: str) -> Sequence[str]:
         return self.world.sources(kind, community)
@@ -133,7 +144,7 @@ def by_definition(world: World, communities: Sequence[str], at: int, known: int)
 
 def asked(world: World, at: int, known: int, communities: Sequence[str] = COMMUNITIES) -> ratio.Answer:
     acknowledged = {"k": [one for one in world.parts if one.recorded_us <= known]}
-    watch = Watching(world, at - world.kind.freshness_us, at + 1)
+    watch = Watching(world, at - world.kind.freshness_us, at + 1, known)
     serving = {"s": set(world.devices.values())}
     return ratio.answer({"k": world.kind}, acknowledged, serving, communities, watch, at)
 

@@ -1,10 +1,10 @@
 """Receipts of departments: appended to, never changed; one chain by hash over all outlets."""
 
 from collections.abc import Collection, Iterator
-from itertools import groupby
+from itertools import chain, groupby, repeat
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, func, select, text
 
 from pulse.chain import FIRST, Head
 from pulse.errors import Conflict
@@ -139,53 +139,73 @@ def acknowledged(
     return [_acknowledged(row) for row in rows]
 
 
-def deciding(
-    connection: Connection, kind: DataKind, at_us: int, known_us: int, head: int | None = None
-) -> list[Acknowledged]:
-    """Of what is acknowledged of a kind, all that its standing at an instant can hang on, by community.
+class Known(NamedTuple):
+    """What is known of receipts: those recorded by `known_us` and, with `head`, numbered up to it."""
 
-    That is: of those whose records count the one measured last, or else of those acknowledged in the window
-    the nearest; what was acknowledged last; and, where no records count, every statement of a quiet kind in
-    the window. Known at `known_us` and, with `head`, numbered up to it.
+    known_us: int
+    head: int | None = None
+
+    def conditions(self, data_kind: str, at_us: int) -> list[ColumnElement[bool]]:
+        """Of the parts of a kind that were acknowledged by `at_us`."""
+        part = receipt_parts.c
+        found = [
+            part.data_kind == data_kind,
+            part.acknowledged_us <= at_us,
+            part.recorded_us <= self.known_us,
+        ]
+        return found if self.head is None else [*found, part.receipt <= self.head]
+
+
+def deciding(connection: Connection, kind: DataKind, at_us: int, known: Known) -> list[Acknowledged]:
+    """Of what is acknowledged of a kind, what its standing at an instant can hang on, but for statements.
+
+    In each community that is: of those acknowledged in the window whose records count the one measured last,
+    or else of those with records the one measured last; and what was acknowledged last. In order of number.
     """
     part, after_us = receipt_parts.c, at_us - kind.freshness_us
-    known = [part.data_kind == kind.id, part.acknowledged_us <= at_us, part.recorded_us <= known_us]
-    if head is not None:
-        known.append(part.receipt <= head)
-    window = [*known, part.acknowledged_us > after_us]
+    conditions = known.conditions(kind.id, at_us)
     own = part.community == communities.c.id
     newest = (part.acknowledged_us.desc(), part.receipt.desc())
-    records = select(part.receipt).where(own, *window, part.count > 0)
+    records = select(part.receipt).where(own, *conditions, part.acknowledged_us > after_us, part.count > 0)
     counting = records.where(part.last_us > after_us, part.last_us <= at_us)
-    rows = connection.execute(
-        select(
-            communities.c.id,
-            counting.order_by(part.last_us.desc(), *newest).limit(1).scalar_subquery().label("counting"),
-            records.order_by(part.last_us.is_(None), part.last_us.desc(), *newest)
-            .limit(1)
-            .scalar_subquery()
-            .label("nearest"),
-            select(part.receipt)
-            .where(own, *known)
-            .order_by(*newest)
-            .limit(1)
-            .scalar_subquery()
-            .label("newest"),
-        )
-    ).all()
-    chosen = {
-        (row.id, number)
-        for row in rows
-        for number in (row.nearest if row.counting is None else row.counting, row.newest)
-        if number is not None
-    }
-    if kind.quiet:
-        without = [row.id for row in rows if row.counting is None and row.newest is not None]
-        stating = select(part.community, part.receipt).where(*window, part.quiet_until_us.is_not(None))
-        for first in range(0, len(without), _PAGE):
-            some = stating.where(part.community.in_(without[first : first + _PAGE]))
-            chosen.update((row.community, row.receipt) for row in connection.execute(some))
+    # The second looks at the whole window, and is only looked for where there is no first one.
+    decides = func.coalesce(
+        counting.order_by(part.last_us.desc(), *newest).limit(1).scalar_subquery(),
+        records.order_by(part.last_us.is_(None), part.last_us.desc(), *newest).limit(1).scalar_subquery(),
+    )
+    last = select(part.receipt).where(own, *conditions).order_by(*newest).limit(1).scalar_subquery()
+    rows = connection.execute(select(communities.c.id, decides.label("decides"), last.label("last"))).all()
+    chosen = {(row.id, number) for row in rows for number in (row.decides, row.last) if number is not None}
     return _parts(connection, kind.id, chosen)
+
+
+def statements(
+    connection: Connection, kind: DataKind, community: str, at_us: int, known: Known
+) -> Iterator[Acknowledged]:
+    """What is stated of quiet in a community and was acknowledged in the window, the newest first.
+
+    Read as far as it is asked for.
+    """
+    part, position = receipt_parts.c, 0
+    query = (
+        select(receipt_parts, table.c.delivery)
+        .join(table, table.c.number == part.receipt)
+        .where(
+            *known.conditions(kind.id, at_us),
+            part.acknowledged_us > at_us - kind.freshness_us,
+            part.community == community,
+            part.quiet_until_us.is_not(None),
+        )
+        .order_by(part.acknowledged_us.desc(), part.receipt.desc())
+    )
+    # A few at first: the newest one counts as a rule.
+    for size in chain((8,), repeat(_PAGE)):
+        rows = connection.execute(query.offset(position).limit(size)).all()
+        for row in rows:
+            yield _acknowledged(row, row.delivery)
+        if len(rows) < size:
+            return
+        position += size
 
 
 def since(connection: Connection, after_us: int, until_us: int, number: int | None, limit: int) -> list[int]:

@@ -563,3 +563,31 @@ audit = Table(
     Index(None, "actor"),
     Index(None, "subject"),
 )
+
+sharing_reports = Table(
+    "sharing_reports",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("outlet", _Id, nullable=False),
+    Column("day", _Id, nullable=False, comment="2026-11-23, in the zone of PULSE_TIMEZONE"),
+    Column(
+        "through",
+        BigInteger,
+        comment="number of the last delivery that it has; NULL: it has none, or does not say",
+    ),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("said_by", Text, nullable=False, comment="user:… or token:…, as in the audit log"),
+    Column("theirs", Text, nullable=False, comment="JSON object: count and digest by kind of data"),
+    Column("ours", Text, nullable=False, comment="likewise, as it was then"),
+    Index(None, "outlet", "day", "number"),
+    sqlite_autoincrement=True,
+)
+
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("outlet", _Id, primary_key=True),
+    Column("number", BigInteger, primary_key=True, comment="of the delivery that was made again"),
+    Column("again_of", BigInteger, primary_key=True, comment="number of one that it repeats"),
+    Index(None, "outlet", "again_of"),
+)

@@ -19,6 +19,7 @@ from pulse.sharing.deliveries import Day, Delivery
 from pulse.sharing.outlets import Outlet
 from pulse.sharing.receipts import Part, Receipt
 from pulse.sharing.receipts import links as receipt_links
+from pulse.sharing.reconciling import Holding
 from pulse.stores.relational import (
     attempts,
     audit,
@@ -42,6 +43,8 @@ from pulse.stores.relational import (
     quarantine,
     receipts,
     registry,
+    repeats,
+    reports,
     sessions,
     tokens,
     users,
@@ -140,6 +143,15 @@ OUTLET_SAID = outlet_model.Version(
 )
 POSITION = outlets.Position("fire", 17, T, T + 9, 1, T + 20, None, {"gas_reading/not_in_service": 2})
 DELIVERY = Delivery(1, b'{"form":1}', RECEIPT.parts, (Day("gas_reading", "2023-11-15", 2, "0f" * 32),), 2)
+REPORT = reports.Report(
+    "fire",
+    "2023-11-15",
+    1,
+    T + 70,
+    "token:1 fire",
+    {"gas_reading": Holding(1, "0a" * 32)},
+    {"gas_reading": Holding(2, "0f" * 32)},
+)
 ACCESS = deliveries.Attempt(
     T + 21, "fire", "fire-1", "send", "system:scheduler", "fire.example:443", "done", "好"
 )
@@ -185,6 +197,8 @@ def _fill_sharing(db: Database) -> None:
         outlets.begin(connection, POSITION)
         deliveries.add(connection, "fire", "json", DELIVERY, T + 20)
         deliveries.note(connection, ACCESS)
+        reports.append(connection, REPORT)
+        repeats.note(connection, "fire", 2, [1])
 
 
 def _check_sharing(db: Database) -> None:
@@ -217,6 +231,14 @@ def _check_outlets(db: Database) -> None:
         assert deliveries.days_of(connection, "fire", 1) == list(DELIVERY.days)
         (access,) = deliveries.accesses(connection)
         assert access == ACCESS._replace(id=access.id)
+
+
+def _check_reports(db: Database) -> None:
+    with db.read() as connection:
+        found = reports.newest(connection, "fire", REPORT.day)
+        assert found is not None
+        assert found._replace(number=0) == REPORT
+        assert repeats.of(connection, "fire", [1, 2]) == {2: [1]}
 
 
 def _check_maintenance(db: Database) -> None:
@@ -354,6 +376,8 @@ def check(db: Database, revision: str) -> None:
         _check_sharing(db)
     if revision >= "0009":
         _check_outlets(db)
+    if revision >= "0010":
+        _check_reports(db)
     with db.write() as connection:
         # Counters of ids go on where they were.
         assert events.append(connection, [EVENT._replace(key=None)]) > event.id
