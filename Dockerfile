@@ -21,7 +21,7 @@ FROM python:3.13-slim
 RUN groupadd --gid 10001 pulse \
     && useradd --uid 10001 --gid pulse --home-dir /var/lib/pulse --shell /usr/sbin/nologin pulse \
     && install --directory --owner=pulse --group=pulse --mode=0750 \
-        /var/lib/pulse /var/lib/pulse-broker /var/lib/pulse-certificates
+        /var/lib/pulse /var/lib/pulse-broker /var/lib/pulse-certificates /var/lib/pulse-outlets
 COPY --from=build /opt/pulse /opt/pulse
 
 ENV PATH=/opt/pulse/bin:$PATH \

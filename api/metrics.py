@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.context import Context
 from api.live import Hub
+from api.outlets.figures import families
 from api.present import Present
 from pulse import logs
 from pulse.clock import SECOND_US
@@ -92,7 +93,13 @@ class _AtScrape(Collector):
         yield GaugeMetricFamily("pulse_live_clients", "Clients of the live stream.", hub.clients)
         yield CounterMetricFamily("pulse_live_dropped", "Live clients dropped as too slow.", hub.dropped)
         try:
-            found = [*self._indicator(), *self._devices(), *self._collector()]
+            found = [
+                *self._indicator(),
+                *self._ratio(),
+                *self._devices(),
+                *self._collector(),
+                *self._sharing(),
+            ]
         except PulseError as error:
             _log.warning("metrics_incomplete", error=str(error))
             found = []
@@ -120,6 +127,24 @@ class _AtScrape(Collector):
                     percent.add_metric(values, 100 * figures["value"])
             yield from (running, total, percent)
 
+    def _ratio(self) -> Iterator[Metric]:
+        ratio = self._context.sharing.instant()
+        for name, text in (
+            ("shared", "Kinds of data that are shared."),
+            ("collectable", "Kinds of data that can be collected."),
+            ("unknown", "Kinds of data of which nobody can say."),
+        ):
+            yield GaugeMetricFamily(f"pulse_data_sharing_{name}", text, ratio[name])
+        kinds = GaugeMetricFamily(
+            "pulse_data_sharing_kind_shared",
+            "1 for a kind of data that is shared, 0 for one that is not; none for others.",
+            labels=["data_kind"],
+        )
+        for kind in ratio["kinds"]:
+            if kind["state"] in {"shared", "not_shared"}:
+                kinds.add_metric([kind["id"]], int(kind["state"] == "shared"))
+        yield kinds
+
     def _devices(self) -> Iterator[Metric]:
         _, statuses = self._present.devices()
         counts = Count((s.state, s.community, s.kind) for s in statuses)
@@ -127,6 +152,10 @@ class _AtScrape(Collector):
         for labels, count in sorted(counts.items()):
             gauge.add_metric(labels, count)
         yield gauge
+
+    def _sharing(self) -> Iterator[Metric]:
+        with self._context.db.read() as connection:
+            yield from families(connection, self._context.clock.now_us())
 
     def _collector(self) -> Iterator[Metric]:
         as_of = self._context.rate.as_of()

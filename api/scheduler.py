@@ -1,13 +1,12 @@
 """Periodic work on APScheduler: every run recorded in the database, what was missed caught up at start.
 
 The jobs live in memory and are registered anew at every start; whether one was missed is known from the
-table of runs. Two schedulers on one database do no harm: the work is safe to repeat.
+table of runs. Two schedulers on one database do no harm: the work is safe to repeat, and what is sent to
+departments is claimed first.
 """
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -18,22 +17,11 @@ from api.jobs.follow import follow
 from api.jobs.forward import forward
 from api.jobs.publish import publish
 from api.jobs.retention import retain
-from api.jobs.schedules import Daily, EveryMinute, Schedule
-from pulse import logs
-from pulse.clock import SECOND_US
-from pulse.errors import PulseError
-from pulse.stores.relational import jobs
+from api.jobs.running import Job, add_job, is_missed, perform
+from api.jobs.schedules import Daily, EveryMinute
+from api.outlets.runner import deliver
 
-_log = logs.get(__name__)
-
-
-class Job(NamedTuple):
-    """Work with a name and the times at which it is due."""
-
-    name: str
-    schedule: Schedule
-    work: Callable[[Context, threading.Event], object]
-
+__all__ = ["JOBS", "Job", "is_missed", "perform", "run"]
 
 JOBS = (
     # The collector tells within a second how far the database is complete.
@@ -41,6 +29,7 @@ JOBS = (
     Job("forward", EveryMinute(second=10), forward),
     Job("retention", Daily(hour=3, minute=30), retain),
 )
+_THREADS_OF_OUTLETS = 8
 
 
 def run(
@@ -48,72 +37,29 @@ def run(
     stop: threading.Event,
     work: tuple[Job, ...] = JOBS,
     beside: Callable[[Context, threading.Event], None] = follow,
+    sharing: Callable[[Context, threading.Event, BackgroundScheduler], None] = deliver,
 ) -> None:
-    """Do the periodic work until `stop` is set, and `beside` it what goes on all the time; what is under way
-    then ends first, soon.
+    """Do the periodic work until `stop` is set, and `beside` it and `sharing` what goes on all the time; what
+    is under way then ends first, soon.
     """
-    zone = ZoneInfo(context.settings.timezone)
     scheduler = BackgroundScheduler(
-        timezone=zone,
-        executors={"default": ThreadPoolExecutor(len(work))},
+        timezone=ZoneInfo(context.settings.timezone),
+        executors={"default": ThreadPoolExecutor(len(work) + _THREADS_OF_OUTLETS)},
         # A late run is better than none: after a suspended night one run does the work of all.
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     for job in work:
-        now_us = context.clock.now_us()
-        at_once = (
-            {"next_run_time": datetime.fromtimestamp(now_us / SECOND_US, zone)}
-            if is_missed(context, job, now_us)
-            else {}
-        )
-        scheduler.add_job(
-            perform, job.schedule.trigger(zone), (context, job, stop), id=job.name, name=job.name, **at_once
-        )
+        add_job(scheduler, context, job, stop)
     scheduler.start()
-    following = threading.Thread(target=beside, args=(context, stop), name="publish", daemon=True)
-    following.start()
+    threads = [
+        threading.Thread(target=beside, args=(context, stop), name="publish", daemon=True),
+        threading.Thread(target=sharing, args=(context, stop, scheduler), name="outlets", daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         stop.wait()
     finally:
         scheduler.shutdown(wait=True)
-        following.join()
-
-
-def is_missed(context: Context, job: Job, now_us: int) -> bool:
-    """Whether the last time that the job was due has passed without a run that succeeded."""
-    due_us = job.schedule.last_due(now_us, ZoneInfo(context.settings.timezone))
-    try:
-        with context.db.read() as connection:
-            done_us = jobs.last_success(connection, job.name)
-    except PulseError as error:
-        _log.warning("job_runs_unreadable", job=job.name, error=str(error))
-        return True
-    return done_us is None or done_us < due_us
-
-
-def perform(context: Context, job: Job, stop: threading.Event) -> bool:
-    """Do one job, record how it went, and say whether it succeeded; the next run tries again."""
-    try:
-        due_us = job.schedule.last_due(context.clock.now_us(), ZoneInfo(context.settings.timezone))
-        with context.db.write() as connection:
-            run_id = jobs.started(connection, job.name, due_us, context.clock.now_us())
-        failure = _failure(context, job, stop)
-        with context.db.write() as connection:
-            jobs.finished(connection, run_id, context.clock.now_us(), failure)
-    except PulseError as error:
-        _log.warning("job_unrecorded", job=job.name, error=str(error))
-        return False
-    return failure is None
-
-
-def _failure(context: Context, job: Job, stop: threading.Event) -> str | None:
-    """What went wrong, None when nothing did."""
-    try:
-        job.work(context, stop)
-    except PulseError as error:
-        _log.warning("job_failed", job=job.name, error=str(error))
-        return str(error)
-    except Exception as error:
-        _log.exception("job_broken", job=job.name)
-        return f"{type(error).__name__}: {error}"
-    return "stopped before it was done" if stop.is_set() else None
+        for thread in threads:
+            thread.join()

@@ -6,6 +6,7 @@ from typing import Any
 from api.params import Period
 from api.problems import Checks
 from pulse.clock import SECOND_US, to_iso
+from pulse.indicators import sharing_present
 from pulse.indicators.present import percent, summed
 from pulse.indicators.within import Within
 from pulse.stores.relational.published import PublishedValue
@@ -43,6 +44,44 @@ def points(
     return [point for point in found if point is not None]
 
 
+def sharing_points(
+    values: Iterable[PublishedValue], *, community: str | None, within: Within = None
+) -> list[dict[str, Any]]:
+    """Points of the data-sharing ratio, of all communities `within` together or of one."""
+    found = (_sharing_point(value, community, within) for value in values)
+    return [point for point in found if point is not None]
+
+
+def _sharing_point(value: PublishedValue, community: str | None, within: Within) -> dict[str, Any] | None:
+    by_community = value.figures["by_community"]
+    if community is not None:
+        part = by_community.get(community)
+    elif within is not None:
+        own = [part for name, part in by_community.items() if name in within]
+        part = sharing_present.together(own) if own else None
+    else:
+        part = value.figures["all"]
+    if part is None:
+        return None
+    said = sharing_present.of_compact(part)
+    return {
+        "at": to_iso(value.at_us),
+        **{name: said[name] for name in ("shared", "collectable", "unknown", "percent", "percent_upper")},
+        "kinds": part["kinds"],
+        **_place(value),
+    }
+
+
+def _place(value: PublishedValue) -> dict[str, Any]:
+    """Where a value stands in the chain."""
+    return {
+        "known_at": to_iso(value.known_us),
+        "sequence": value.sequence,
+        "inputs_digest": value.inputs_digest,
+        "link": value.link,
+    }
+
+
 def _point(
     value: PublishedValue, community: str | None, kind: str | None, within: Within
 ) -> dict[str, Any] | None:
@@ -65,8 +104,5 @@ def _point(
         "unknown": figures["states"]["unknown"],
         "percent": percent(running, total),
         "percent_upper": percent(running + figures["unknown_raw"], total),
-        "known_at": to_iso(value.known_us),
-        "sequence": value.sequence,
-        "inputs_digest": value.inputs_digest,
-        "link": value.link,
+        **_place(value),
     }

@@ -28,6 +28,7 @@ from collector.publisher import REPEAT_S, Publisher
 from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
 from collector.recovery import Books, Judged
 from collector.redeliveries import REMEMBERED
+from collector.sharing import SharingValues
 from collector.spool import Batch, Spool, last_order
 from collector.steady import SteadyClock
 from pulse import logs
@@ -60,6 +61,7 @@ SNAPSHOT_BYTES_PER_S = 2_000_000
 SNAPSHOT_SHARE = 0.02
 """Of the time at most: a large fleet's snapshots come less often, and a restart applies more messages."""
 INDICATOR_S = 0.5
+SHARING_S = 1.0
 DISCOVERED_AGAIN_US = MINUTE_US
 KEEP_SPOOLED_US = 30 * SECOND_US
 """What is this recent the broker may still deliver again after a restart."""
@@ -73,6 +75,7 @@ MOST_JUDGED_ANEW = 200
 MOST_STRANGERS = 100_000
 RECENT_BATCHES = 1_000
 BATCHES_AT_ONCE = 16
+_DUE = ("watermark", "spool", "registry", "coverage", "trim", "snapshot", "indicator", "sharing", "repeat")
 
 
 class Keeper:
@@ -135,9 +138,8 @@ class Keeper:
         self._strangers = 0
         """Messages of strangers that are applied and not yet written."""
         self._reader = BooksReader(db, settings)
-        self._due = dict.fromkeys(
-            ("watermark", "spool", "registry", "coverage", "trim", "snapshot", "indicator", "repeat"), 0.0
-        )
+        self._sharing = SharingValues()
+        self._due = dict.fromkeys(_DUE, 0.0)
 
     # -- starting ------------------------------------------------------------------------------------
 
@@ -575,6 +577,11 @@ class Keeper:
         if now_s >= self._due["repeat"]:
             self._due["repeat"] = now_s + REPEAT_S
             self._publish_indicator(self._engine.counts(), self._through_us)
+            if self._sharing.last is not None:
+                self._publisher.sharing(self._sharing.last)
+        if now_s >= self._due["sharing"]:
+            self._due["sharing"] = now_s + SHARING_S
+            self._publish_sharing()
         if now_s >= self._due["trim"]:
             self._due["trim"] = now_s + TRIM_S
             with contextlib.suppress(StoreUnavailable):
@@ -703,3 +710,14 @@ class Keeper:
     def _publish_indicator(self, figures: AllFigures, at_us: int) -> None:
         whole, by_community = summed(figures)
         self._publisher.indicator(whole, by_community, at_us)
+
+    def _publish_sharing(self) -> None:
+        """What the scheduler has published of data sharing since it was looked for last."""
+        try:
+            with self._db.read() as connection:
+                value = self._sharing.newer(connection)
+        except StoreUnavailable as error:
+            log.warning("sharing_unreadable", error=str(error))
+            return
+        if value is not None:
+            self._publisher.sharing(value)

@@ -8,9 +8,11 @@ import msgspec
 from collector.mqtt import Link
 from pulse.clock import to_iso
 from pulse.indicators.present import described
+from pulse.indicators.sharing_present import told
 from pulse.ledger.model import EVER
 from pulse.ledger.outcome import Status, Transition
 from pulse.ledger.rates import Figures
+from pulse.stores.relational.published import PublishedValue
 
 INDICATOR = "online-rate"
 REPEAT_S = 60.0
@@ -33,6 +35,13 @@ class Publisher:
         for community, figures in by_community.items():
             body = {**indicator_body(figures, at_us), "community": community}
             self._send(f"pulse/indicators/{INDICATOR}/{community}", body)
+
+    def sharing(self, value: PublishedValue) -> None:
+        """`pulse/indicators/data-sharing-ratio` and the same of each community beneath it, as published."""
+        body = told(value)
+        for community, own in body.pop("by_community").items():
+            self._send(f"pulse/indicators/{value.name}/{community}", {**own, "community": community})
+        self._send(f"pulse/indicators/{value.name}", body)
 
     def transition(self, change: Transition) -> None:
         """`pulse/devices/{device}/state` after a change."""

@@ -9,11 +9,14 @@ import typer
 from pulse import (
     __version__,
     cli_access,
+    cli_catalogue,
     cli_coverage,
+    cli_departments,
     cli_indicators,
     cli_lives,
     cli_maintenance,
     cli_policies,
+    cli_sharing,
     helppages,
     logs,
 )
@@ -50,6 +53,11 @@ app.add_typer(cli_coverage.incidents_app, name="incidents")
 app.add_typer(cli_indicators.indicators_app, name="indicators")
 app.add_typer(cli_maintenance.app, name="maintenance")
 app.add_typer(cli_policies.policy_app, name="policy")
+app.add_typer(cli_departments.app, name="simulate-departments")
+app.add_typer(cli_catalogue.catalogue_app, name="catalogue")
+app.add_typer(cli_sharing.outlet_app, name="outlet")
+cli_sharing.outlet_app.command("reconcile")(cli_departments.reconcile)
+app.add_typer(cli_sharing.sharing_app, name="sharing")
 certificates_app = typer.Typer(
     help="自建 CA 与证书，用于 mqtts:// 与 https:// / A CA of your own for mqtts:// and https://.",
     no_args_is_help=True,
@@ -122,6 +130,9 @@ def demo(
     embedded_broker: Annotated[
         bool, typer.Option("--embedded-broker", help="不用 mosquitto / Do not use a mosquitto.")
     ] = False,
+    departments: Annotated[
+        bool, typer.Option(help="接收共享数据的模拟部门 / Simulated departments that receive shared data.")
+    ] = True,
 ) -> None:
     """演示：模拟 826 台设备的实时在线率 / Demo: the live online rate of 826 simulated devices.
 
@@ -131,7 +142,9 @@ def demo(
     from pulse.commands import demo as command
 
     command.run(
-        command.Choices(data_dir, port, mqtt_port, devices, seed, history, time_scale, embedded_broker)
+        command.Choices(
+            data_dir, port, mqtt_port, devices, seed, history, time_scale, embedded_broker, departments
+        )
     )
 
 

@@ -55,7 +55,16 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("alembic", "amqtt", "apscheduler", "transitions", "urllib3", "uvicorn.access"):
+    for noisy in (
+        "alembic",
+        "amqtt",
+        "apscheduler",
+        "httpcore2",
+        "httpx2",
+        "transitions",
+        "urllib3",
+        "uvicorn.access",
+    ):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
 
 

@@ -141,6 +141,17 @@ class Settings(BaseSettings):
         description="Minutes after its beginning up to which maintenance can be recorded by one person; "
         "later ones wait for a second.",
     )
+    outlet_keys_dir: Path | None = Field(
+        None, description="Folder of the outlets' keys and passwords; `outlets` in the data folder if unset."
+    )
+    outbox_max_bytes: int = Field(
+        200_000_000,
+        ge=1_000_000,
+        description="Size of what waits for one department at which no more deliveries are made, bytes.",
+    )
+    delivery_retention_days: int = Field(
+        7, ge=0, description="Days that a delivery's content is kept after its receipt."
+    )
     demo: bool = Field(
         False, description="Say on every page that the data is simulated; set by `pulse demo`."
     )
@@ -241,6 +252,10 @@ class Settings(BaseSettings):
         reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.http_host, self.http_host)  # noqa: S104 - not bound here
         host = f"[{reachable}]" if ":" in reachable else reachable
         return f"{'https' if self.http_tls_cert_file else 'http'}://{host}:{self.http_port}"
+
+    def outlet_keys(self) -> Path:
+        """The folder of the outlets' keys."""
+        return self.outlet_keys_dir or self.data_dir / "outlets"
 
     def raw_retention(self) -> int:
         """Days that raw heartbeats and records are kept in the store in use."""

@@ -21,11 +21,14 @@ NOT_IN_PULSE = {"paho", "amqtt", "fastapi", "starlette", "uvicorn", "jinja2", "a
 WIRING = (
     "pulse.cli",
     "pulse.cli_access",
+    "pulse.cli_catalogue",
     "pulse.cli_coverage",
+    "pulse.cli_departments",
     "pulse.cli_indicators",
     "pulse.cli_lives",
     "pulse.cli_maintenance",
     "pulse.cli_policies",
+    "pulse.cli_sharing",
     "pulse.commands",
 )
 

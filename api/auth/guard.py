@@ -33,16 +33,17 @@ _FIELD_CHECKED: set[Callable[..., Any]] = set()
 
 @dataclass(frozen=True)
 class Allowed:
-    """A dependency that gives the `Actor` if it has the permission, and ends the request if not.
+    """A dependency that gives the `Actor` if it has the permission or `or_else`, and ends the request if not.
 
     Which communities, devices or accounts the actor may touch is for the endpoint to ask: `Actor.sees`.
     """
 
     permission: Permission
+    or_else: Permission | None = None
 
     def __call__(self, request: Request) -> Actor:
         known = identity(request).of(request)
-        if not known.actor.may(self.permission):
+        if not (known.actor.may(self.permission) or (self.or_else and known.actor.may(self.or_else))):
             raise refusal(request, known, self.permission)
         check_form(request, known)
         return known.actor

@@ -1,9 +1,9 @@
-"""Following the collector: what changes is published within about a second, whatever the minute."""
+"""Following what happens: what changes is published within about a second, whatever the minute."""
 
 import threading
 
 from api.context import Context
-from api.jobs.publish import LEAST_APART_US, publish_behind
+from api.jobs.publish import LEAST_APART_US, Seen, publish_behind
 from pulse import logs
 from pulse.clock import SECOND_US
 from pulse.errors import PulseError
@@ -18,20 +18,19 @@ _log = logs.get(__name__)
 
 def follow(context: Context, stop: threading.Event) -> None:
     """Publish changes until `stop` is set; what fails is tried again."""
-    seen_us: int | None = None
+    seen: Seen = {}
     wait_s = EVERY_S
     while not stop.wait(wait_s):
         began_s = context.clock.monotonic_s()
         apart_us = max(LEAST_APART_US, round(wait_s * SECOND_US))
         try:
-            done = publish_behind(context, stop, seen_us, apart_us)
+            done = publish_behind(context, stop, seen, apart_us)
         except PulseError as error:
             _log.warning("publishing_failed", error=str(error))
             continue
         except Exception:
             _log.exception("publishing_broken")
             continue
-        seen_us = done.through_us
         if done.drafted:
             wait_s = pause_s((context.clock.monotonic_s() - began_s) / done.drafted)
 

@@ -1,14 +1,15 @@
-"""Published values: what the online rate was at every whole minute and at every change, kept for good."""
+"""Published values: what each indicator was at every whole minute and at every change, kept for good."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from api.context import Context
 from pulse import logs
 from pulse.clock import DAY_US, MINUTE_US, SECOND_US
 from pulse.errors import Conflict
-from pulse.indicators.online_rate import NAME
+from pulse.indicators.indicator import Indicator
 from pulse.stores.relational import coverage, events, published
 
 MOST_MINUTES = 240
@@ -16,7 +17,6 @@ MOST_MINUTES = 240
 FURTHEST_BACK_US = 7 * DAY_US
 LEAST_APART_US = SECOND_US
 """Changes closer together are published as one, at the end of this time."""
-_MOST_CHANGES = 1000
 
 _ONE_BY_ONE = threading.Lock()
 """The minute's job and the following of changes, in one process, do not work out the same value twice."""
@@ -32,11 +32,14 @@ class Moment(NamedTuple):
 
 
 class Done(NamedTuple):
-    """How many values were published, how many were worked out, and up to when nothing is left to do."""
+    """How many values were published, and how many were worked out."""
 
     published: int
     drafted: int
-    through_us: int | None
+
+
+Seen = dict[str, int]
+"""Up to when, by indicator, changes were looked at that gave no other figures."""
 
 
 def due_minutes(last_us: int | None, start_us: int | None, through_us: int) -> list[int]:
@@ -86,53 +89,80 @@ def due(minutes: Sequence[int], changes: Sequence[int]) -> list[Moment]:
 
 
 def publish(context: Context, stop: threading.Event) -> int:
-    """Publish every minute and change that is due, and say how many were."""
-    return publish_behind(context, stop, None).published
+    """Publish every minute and change that is due of every indicator, and say how many were."""
+    return publish_behind(context, stop, {}).published
 
 
 def publish_behind(
-    context: Context, stop: threading.Event, seen_us: int | None, apart_us: int = LEAST_APART_US
+    context: Context, stop: threading.Event, seen: Seen, apart_us: int = LEAST_APART_US
 ) -> Done:
-    """The same; changes up to `seen_us` were looked at before, and gave no other figures."""
+    """The same; `seen` goes on from run to run of whoever looks often."""
     with _ONE_BY_ONE:
-        return _publish(context, stop, seen_us, apart_us)
+        done = [_publish(context, indicator, stop, seen, apart_us) for indicator in context.indicators]
+    return Done(sum(one.published for one in done), sum(one.drafted for one in done))
 
 
-def _publish(context: Context, stop: threading.Event, seen_us: int | None, apart_us: int) -> Done:
+def _publish(
+    context: Context, indicator: Indicator, stop: threading.Event, seen: Seen, apart_us: int
+) -> Done:
+    name = indicator.name
     with context.db.read() as connection:
         mark = coverage.watermark(connection)
-        start_us = coverage.start_us(connection)
-        last = published.latest(connection, NAME)
+        last = published.latest(connection, name)
         minutes = (
             []
             if mark is None
-            else due_minutes(published.last_minute(connection, NAME), start_us, mark.through_us)
+            else due_minutes(
+                published.last_minute(connection, name), indicator.since(connection), mark.through_us
+            )
         )
         # Before the first value there is nothing that could have changed.
         last_us = last.at_us if last is not None else minutes[0] if minutes else None
-        behind_us = None if last_us is None else max(last_us, seen_us or last_us)
-        changes = [] if behind_us is None else events.times(connection, "indicator", behind_us, _MOST_CHANGES)
-    if mark is None or last_us is None:
-        return Done(0, 0, None)
+        if mark is None or last_us is None:
+            return Done(0, 0)
+        behind_us = max(last_us, seen.get(name, last_us))
+        changes = indicator.changes(connection, last, behind_us, mark.through_us)
+    moments = due(minutes, due_changes(last_us, changes, mark.through_us, apart_us))
+    until_us = minutes[-1] + MINUTE_US - 1 if len(minutes) == MOST_MINUTES else mark.through_us
     figures = None if last is None else last.figures
     count = drafted = 0
-    for at_us, minute in due(minutes, due_changes(last_us, changes, mark.through_us, apart_us)):
+    for at_us, minute in _with_own(indicator, moments, behind_us, until_us, apart_us):
         if stop.is_set():
-            return Done(count, drafted, seen_us)
-        value = context.publication.draft(at_us).value
+            break
+        value = indicator.drafted(at_us).value
         drafted += 1
-        seen_us = at_us
+        seen[name] = at_us
         if not minute and value.figures == figures:
             continue
         try:
             with context.db.write() as connection:
                 published.append(connection, value)
+                if value.figures != figures:
+                    events.append(connection, indicator.news(value))
             count += 1
         except Conflict:
             # Another scheduler was quicker; what it published stays.
-            _log.info("published_already", at_us=at_us)
+            _log.info("published_already", indicator=name, at_us=at_us)
         figures = value.figures
-    return Done(count, drafted, seen_us)
+    return Done(count, drafted)
+
+
+def _with_own(
+    indicator: Indicator, moments: Sequence[Moment], behind_us: int, until_us: int, apart_us: int
+) -> Iterator[Moment]:
+    """Moments, and between them those at which the indicator changes by itself; each is worked out before
+    the next is asked for.
+    """
+    waiting, reached_us = deque(moments), behind_us
+    while True:
+        own_us = indicator.next_change(reached_us)
+        moment = None if own_us is None else Moment(max(own_us, reached_us + apart_us), False)
+        if moment is None or moment.at_us > until_us or (waiting and waiting[0].at_us <= moment.at_us):
+            if not waiting:
+                return
+            moment = waiting.popleft()
+        yield moment
+        reached_us = max(reached_us, moment.at_us)
 
 
 def _whole(at_us: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from api.context import Context
+from api.outlets.keeping import note_undelivered, trim
 from pulse.access.lockout import FORGOTTEN_AFTER_US
 from pulse.clock import DAY_US, HOUR_US
 from pulse.indicators.recompute import RAW
@@ -27,7 +28,9 @@ def retain(context: Context, stop: threading.Event) -> None:
     raw_before_us = now_us - context.settings.raw_retention() * DAY_US
     store = context.store
     _delete(context, RAW, raw_before_us, stop, store.oldest_us, store.delete_before)
+    note_undelivered(context, raw_before_us, now_us, stop)
     _delete(context, RECORDS, raw_before_us, stop, store.oldest_record_us, store.delete_records_before)
+    trim(context, now_us)
     with context.db.write() as connection:
         forwarded = int(meta.get(connection, TRANSITIONS) or 0)
         waiting = events.after(connection, forwarded, 1)

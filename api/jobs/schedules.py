@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from pulse.clock import MINUTE_US, SECOND_US, from_datetime
@@ -12,7 +13,7 @@ from pulse.clock import MINUTE_US, SECOND_US, from_datetime
 class Schedule(Protocol):
     """When something is due."""
 
-    def trigger(self, zone: ZoneInfo) -> CronTrigger:
+    def trigger(self, zone: ZoneInfo) -> BaseTrigger:
         """APScheduler's trigger for it."""
         ...
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from api.context import Context
-from api.pages import account, audit_page, codes, entrance, people, silences, upkeep
+from api.pages import account, audit_page, codes, entrance, people, sharing_page, silences, upkeep
 from api.pages.refusals import in_words, is_for_people
 from api.pages.render import Renderer
 from api.pages.router import router
@@ -24,7 +24,7 @@ def routers(context: Context) -> list[APIRouter]:
         router(context, renderer),
         *(
             part.router(context, renderer)
-            for part in (entrance, codes, account, people, audit_page, silences, upkeep)
+            for part in (entrance, codes, account, people, audit_page, silences, sharing_page, upkeep)
         ),
     ]
 

@@ -1,5 +1,6 @@
 """What states, causes and parts are called for people."""
 
+import re
 from typing import Final
 
 from api.pages.words import Times, Words, _
@@ -72,6 +73,44 @@ HAPPENINGS: Final = {
     "changed": _("Changed"),
     "retired": _("Taken out of service"),
 }
+SHARED: Final = {
+    "shared": _("Shared"),
+    "not_shared": _("Not shared"),
+    "unknown": _("Unknown"),
+    "not_collectable": _("Not collectable"),
+}
+WHYS: Final = {
+    "no_device_in_service": _("no device that gives it is in service"),
+    "never_acknowledged": _("no department ever acknowledged any"),
+    "acknowledged_too_old": _("the last receipt is too old"),
+    "nothing_counts": _("what was acknowledged holds no records"),
+    "time_unknown": _("of no acknowledged record the time is known"),
+    "statement_too_old": _("“nothing happened” is stated of a time too long ago"),
+    "records_too_old": _("old records were acknowledged"),
+    "source_offline": _("“nothing happened”, but no device was online to notice"),
+    "source_unknown": _("“nothing happened”; whether a device was online is unknown"),
+    "quiet_acknowledged": _("acknowledged that nothing happened"),
+    "records_acknowledged": _("records acknowledged"),
+}
+HEALTHS: Final = {
+    "well": _("Delivers"),
+    "waiting": _("Under way"),
+    "failing": _("Not arriving"),
+    "stuck": _("Stuck"),
+    "silent": _("Nothing acknowledged yet"),
+    "disabled": _("Disabled"),
+}
+WAYS: Final = {"http": _("HTTP push"), "mqtt": _("MQTT bridge"), "pull": _("Pull")}
+STUCK: Final = {
+    "full": _("the outbox is full: no delivery is made until the department takes some"),
+    "masking_key": _("the key for masking cannot be used: nothing leaves"),
+}
+VERDICTS: Final = {
+    "same": _("the same"),
+    "missing_here": _("we delivered none"),
+    "missing_there": _("missing there"),
+    "differs": _("not the same records"),
+}
 EVIDENCE: Final = {
     "beat": _("Heartbeat"),
     "fault": _("Heartbeat with a fault"),
@@ -102,6 +141,9 @@ SCOPES: Final = {
     "maintenance:write": _("Record maintenance, approve and cancel it"),
     "policies:write": _("Set timeouts and other policies"),
     "registry:write": _("Commission, retire, replace and move devices"),
+    "sharing:pull": _("Fetch deliveries of one's own outlets"),
+    "sharing:read": _("Read what is shared with departments"),
+    "sharing:write": _("Set outlets and what is shared"),
     "tokens:write": _("Make and revoke API tokens"),
     "users:write": _("Manage accounts"),
 }
@@ -129,6 +171,11 @@ ACTIONS: Final = {
     "credentials.rotate": _("Rotate device credentials"),
     "credentials.revoke": _("Revoke device credentials"),
     "policy.set": _("Set policy"),
+    "catalogue.set": _("Set kind of data"),
+    "catalogue.withdraw": _("Withdraw kind of data"),
+    "outlet.put": _("Set outlet"),
+    "outlet.key": _("Make an outlet's key"),
+    "outlet.retry": _("Try deliveries again"),
     "incident.confirm": _("Confirm blindness"),
     "incident.approve": _("Approve blindness"),
     "incident.dismiss": _("Dismiss suspicion"),
@@ -145,6 +192,7 @@ ACTIONS: Final = {
     "registry.add": _("Add to registry"),
     "registry.change": _("Change registry"),
     "registry.export": _("Export registry"),
+    "outlet.deliver_again": _("Deliver again"),
     "request": _("Request"),
     "export": _("Export devices"),
     "audit.export": _("Export audit log"),
@@ -170,6 +218,11 @@ MEMBERS: Final = {
     "sessions_ended": _("Sessions ended"),
     "agent": _("Browser"),
     "reason": _("Reason"),
+    "day": _("Day"),
+    "data_kinds": _("Kinds of data"),
+    "deliveries": _("Deliveries"),
+    "records": _("Records"),
+    "gone": _("Kept no longer"),
     "method": _("Method"),
     "path": _("Address"),
     "sent_from": _("Sent from"),
@@ -218,6 +271,7 @@ MEMBERS: Final = {
     "retired_us": _("Retired"),
     "retired_recorded_us": _("Retirement known since"),
 }
+_BEFORE_CHINESE: Final = re.compile("[\u3000-\u9fff\uff00-\uffef].*", re.DOTALL)
 REASONS: Final = {
     "wrong": _("wrong name or password"),
     "locked": _("locked out"),
@@ -289,6 +343,38 @@ class Labels:
         if len(weekly.days) == len(WEEKDAYS):
             days = self._words.gettext(_("every day"))
         return f"{days} {minute_text(weekly.begins_min)}–{minute_text(weekly.ends_min)}"
+
+    def shared(self, slug: str) -> str:
+        """What becomes of a kind of data in the ratio."""
+        return self._words.gettext(SHARED[slug])
+
+    def why(self, slug: str) -> str:
+        """Why a kind of data is shared, or not."""
+        return self._words.gettext(WHYS[slug])
+
+    def health(self, slug: str) -> str:
+        """How an outlet stands."""
+        return self._words.gettext(HEALTHS[slug])
+
+    def way(self, mode: str) -> str:
+        """How an outlet delivers."""
+        return self._words.gettext(WAYS[mode])
+
+    def stuck(self, text: str) -> str:
+        """Why an outlet comes no further; the far side's own words are shown as they are.
+
+        Of a reason in both languages the reader's, behind what stands before both.
+        """
+        zh, separator, en = text.rpartition(" / ")
+        if separator and self._words.language == "zh":
+            return zh
+        if separator:
+            return _BEFORE_CHINESE.sub("", zh) + en
+        return self._words.gettext(STUCK[text]) if text in STUCK else text
+
+    def verdict(self, slug: str) -> str:
+        """What both sides of a kind and day say of each other."""
+        return self._words.gettext(VERDICTS[slug])
 
     def evidence(self, slug: str) -> str:
         """What a message said."""

@@ -66,7 +66,15 @@ def router(context: Context, renderer: Renderer) -> APIRouter:
             suspicions = incidents.unsettled(connection, actor.communities)
         names = read_names(context, actor.communities).communities if suspicions else {}
         return renderer.page(
-            request, template, board=board, broker=broker, suspicions=suspicions, names=names
+            request,
+            template,
+            board=board,
+            broker=broker,
+            suspicions=suspicions,
+            names=names,
+            second=context.sharing.instant(within=actor.communities)
+            if actor.may(Permission.SHARING_READ)
+            else None,
         )
 
     @routes.get("/")

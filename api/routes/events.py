@@ -71,7 +71,7 @@ def router(hub: Hub) -> APIRouter:
             str | None, Header(alias="Last-Event-ID", description="浏览器重连时自动给出 / sent by browsers")
         ] = None,
     ) -> LiveResponse:
-        """状态（`transition`）、抖动（`flapping`）、指标（`indicator`）、采集（`coverage`）、集中失联（`incident`）的变化，SSE。
+        """状态（`transition`）、抖动（`flapping`）、指标（`indicator`、`sharing`）、采集（`coverage`）、集中失联（`incident`）的变化，SSE。
 
         断线后凭 Last-Event-ID 补发；补不齐时发 `reset`，页面应重新载入数据。每 15 秒一条注释保持连接。
         会话或令牌失效、用户所能看到的有变时，连接结束。

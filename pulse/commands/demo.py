@@ -18,7 +18,7 @@ import typer
 from pulse import logs
 from pulse.access.roles import system
 from pulse.clock import HOUR_US, MINUTE_US, to_iso
-from pulse.commands import ownbroker
+from pulse.commands import demosharing, ownbroker
 from pulse.commands.demoaccounts import Accounts
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.commands.serve import work
@@ -50,6 +50,7 @@ class Choices(NamedTuple):
     history: bool
     time_scale: float
     embedded_broker: bool
+    departments: bool = True
 
     def lasting(self) -> dict[str, Any]:
         """The choices that a data folder keeps: another fleet needs another folder."""
@@ -74,6 +75,7 @@ def _run(choices: Choices, stop: threading.Event, began: float) -> None:
         with (
             _broker(parts, choices) as own,
             _simulator(own.broker, choices, _passwords(settings), stop),
+            _departments(parts, choices, mqtt=own.mqtt_5),
         ):
             backfill = Workers(stop)
             if made is not None:
@@ -245,6 +247,17 @@ def _simulator(broker: Broker, choices: Choices, passwords: Path, stop: threadin
             process.wait()
 
 
+@contextlib.contextmanager
+def _departments(parts: Parts, choices: Choices, *, mqtt: bool) -> Iterator[None]:
+    """Departments that receive what is shared, unless nobody wants them."""
+    if not choices.departments:
+        yield
+        return
+    demosharing.prepare(parts, choices.time_scale)
+    with demosharing.running(parts, choices.time_scale, mqtt=mqtt):
+        yield
+
+
 def _watch(process: "subprocess.Popen[bytes]", stop: threading.Event) -> None:
     """A demo without devices shows them all fail: say so, and end."""
     status = process.wait()
@@ -263,7 +276,7 @@ def _banner(
 
   网页 Page      {address}/
   接口 API       {address}/api/v1/indicators/online-rate
-  MQTT           {broker.shown()}
+{_sharing_lines(address, settings, choices)}  MQTT           {broker.shown()}
                  设备口令 device passwords: {_passwords(settings)}
   登录 Sign in   {address}/sign-in
                  账户与密码 accounts and passwords ({accounts.path}):
@@ -275,6 +288,22 @@ def _banner(
   (ready after {took_s:.1f} s)
 """
     )
+
+
+def _sharing_lines(address: str, settings: Settings, choices: Choices) -> str:
+    """Where data sharing is seen, and how a department is stopped."""
+    if not choices.departments:
+        return ""
+    state = settings.data_dir / demosharing.FOLDER
+    where = "" if str(state) == demosharing.DEFAULT_STATE else f" --state {state}"
+    control = f"pulse simulate-departments control{where}"
+    fresh = round(demosharing.freshness_s(choices.time_scale))
+    return f"""  共享 Sharing   {address}/sharing
+                 停止一个部门 stop a department: {control} fire stop
+                 恢复 start it again:            {control} fire start
+                 全部部门 all of them:           {control}
+                 停止约 {fresh} 秒后为 7/8 / 7 of 8 some {fresh} s after it stopped
+"""
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import typer
@@ -12,7 +12,8 @@ from pulse.clock import Clock, SystemClock, parse_time, to_iso
 from pulse.commands.operating import database
 from pulse.errors import BadInput
 from pulse.indicators.books import Library
-from pulse.indicators.publication import Publication
+from pulse.indicators.indicator import Indicator
+from pulse.indicators.published import published as published_indicators
 from pulse.indicators.verifying import Outcome, Recomputed, recompute, verify
 from pulse.settings import Settings
 from pulse.stores.relational import published
@@ -63,8 +64,8 @@ def verified(settings: Settings, asked: Asked, *, as_json: bool, clock: Clock | 
     noted = None if asked.head is None else head_of(asked.head, COMMAND)
     span = _span(asked)
     with database(settings) as db:
-        publication = Publication(Library(db, clock, settings.default_timeout_s))
-        found = look(db, publication, asked, noted, span, _Progress(clock))
+        indicators = published_indicators(db, Library(db, clock, settings.default_timeout_s))
+        found = look(db, indicators, asked, noted, span, _Progress(clock))
     if as_json:
         typer.echo(json.dumps(plain(found), ensure_ascii=False, indent=2))
     else:
@@ -77,7 +78,7 @@ def verified(settings: Settings, asked: Asked, *, as_json: bool, clock: Clock | 
 
 def look(
     db: Database,
-    publication: Publication,
+    indicators: Iterable[Indicator],
     asked: Asked,
     noted: Head | None,
     span: Span,
@@ -95,7 +96,7 @@ def look(
         if asked.recompute is None and span == Span():
             span = Span(from_us=published.newest(connection, NEWEST))
         rows = published.walk(connection, *span)
-        for number, one in enumerate(recompute(publication, rows), 1):
+        for number, one in enumerate(recompute(indicators, rows), 1):
             progress.say("重算", "recomputed", number, None)
             found.counts[one.outcome] += 1
             listed = {Outcome.DIFFERS: found.differing, Outcome.EXPLAINED: found.explained}.get(one.outcome)

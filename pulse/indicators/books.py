@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -60,6 +60,21 @@ class Recorded(NamedTuple):
     """
 
     opened: Opened
+    mark: Watermark | None
+    version: int
+    waiting: int
+    default_timeout_us: int
+
+
+class Consulted(NamedTuple):
+    """The books without runs, for those who ask about few devices; `version` is the registry's.
+
+    `known` may be asked about any device of `fleet`; `ended` makes runs of the database into what they say.
+    """
+
+    fleet: Fleet
+    known: Known
+    ended: Callable[[Sequence[Run]], Sequence[Run]]
     mark: Watermark | None
     version: int
     waiting: int
@@ -188,6 +203,40 @@ class Library:
                 default_us,
             )
 
+    def consult(self, connection: Connection, known_us: int) -> Consulted:
+        """The books for an answer: as `open`, a collector that is away laid over them."""
+        as_of = self._as_of(connection)
+        alive_until = _alive_until(connection, as_of)
+        return self._consulted(
+            connection, known_us, as_of, lambda runs: _ended(runs, alive_until), self.default_timeout_us
+        )
+
+    def consult_recorded(
+        self, connection: Connection, known_us: int, default_timeout_us: int | None = None
+    ) -> Consulted:
+        """The books as the database has them: as `recorded`."""
+        default_us = self.default_timeout_us if default_timeout_us is None else default_timeout_us
+        return self._consulted(connection, known_us, _AS_RECORDED, lambda runs: runs, default_us)
+
+    def _consulted(
+        self,
+        connection: Connection,
+        known_us: int,
+        as_of: AsOf,
+        ended: Callable[[Sequence[Run]], Sequence[Run]],
+        default_us: int,
+    ) -> Consulted:
+        declared = self._registry(connection, default_us / SECOND_US)
+        return Consulted(
+            declared.fleet,
+            Known(self._books(connection, as_of, declared, ()), known_us),
+            ended,
+            coverage.watermark(connection),
+            declared.version,
+            coverage.waiting(connection),
+            default_us,
+        )
+
     def worked(self, from_us: int, to_us: int, known_us: int) -> Worked:
         """What every device did in `[from_us, to_us)` as known at `known_us`; an instant is a microsecond."""
         with self._db.read() as connection:
@@ -263,6 +312,10 @@ class Library:
         with self._lock:
             self._registered[default_timeout_s] = found
         return found
+
+
+_AS_RECORDED = AsOf(0, listening=False, stale=False, blind_since_us=None)
+"""Lays nothing over the books."""
 
 
 def _alive_until(connection: Connection, as_of: AsOf) -> int:

@@ -84,6 +84,11 @@ class Catalogue:
         """Everything that was said of a kind, in that order; empty for one that never was."""
         return list(self._histories.get(name, ()))
 
+    @property
+    def since_us(self) -> int | None:
+        """From when on anything was ever said to be in it, None if nothing was."""
+        return min((v.since_us for own in self._histories.values() for v in own), default=None)
+
     def ids(self) -> list[str]:
         """Every kind that was ever in it."""
         return sorted(self._histories)

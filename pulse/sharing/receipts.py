@@ -48,6 +48,17 @@ class Receipt(NamedTuple):
     link: str = ""
 
 
+class Acknowledged(NamedTuple):
+    """A part of a receipt, with when it was acknowledged and since when that is known."""
+
+    number: int
+    outlet: str
+    acknowledged_us: int
+    recorded_us: int
+    part: Part
+    delivery: str = ""
+
+
 def parts_text(parts: Iterable[Part]) -> str:
     """Parts as they are kept and sealed: a JSON list, ordered by kind and community."""
     ordered = sorted(parts, key=lambda part: (part.data_kind, part.community))

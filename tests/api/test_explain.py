@@ -15,6 +15,7 @@ from api.explain_models import ExplanationAnswer
 from api.jobs import publish
 from pulse.cli import app
 from pulse.clock import MINUTE_US, SECOND_US, to_iso
+from pulse.indicators.publication import Publication
 from pulse.ledger.model import FOREVER, Blind, Evidence, Maintenance, Run, Scope
 from pulse.stores.relational import coverage, intervals, maintenance, published
 from pulse.stores.relational.published import PublishedValue
@@ -114,7 +115,7 @@ def test_what_was_not_known_yet_explains_nothing(pages: TestClient) -> None:
 
 def test_a_value_that_the_books_do_not_give_is_unexplained(later: Site, pages: TestClient) -> None:
     at_us = END + MINUTE_US
-    figures = copy.deepcopy(dict(later.context.publication.draft(at_us, at_us).value.figures))
+    figures = copy.deepcopy(dict(Publication(later.rate.library).draft(at_us, at_us).value.figures))
     states = figures["by_community"]["xinjinglou"]["states"]
     states["online"], states["offline"] = states["online"] + 1, states["offline"] - 1
     with later.db.write() as connection:

@@ -191,7 +191,8 @@ def test_schedulers_on_one_database_publish_every_moment_once(site: Site) -> Non
 
     def work(context: Context) -> None:
         # Each as a process of its own: without the lock that is within one.
-        counts.append(publish._publish(context, GO_ON, None, publish.LEAST_APART_US).published)
+        rate = context.indicators[0]
+        counts.append(publish._publish(context, rate, GO_ON, {}, publish.LEAST_APART_US).published)
 
     threads = [threading.Thread(target=work, args=(context,)) for context in contexts]
     for thread in threads:

@@ -16,11 +16,14 @@ from pulse.ledger.correlated import Incident
 from pulse.ledger.model import FOREVER, Blind, Scope
 from pulse.registry.lives import Step
 from pulse.registry.plans import Plan, Reach
-from pulse.stores.relational import coverage, incidents, lives, maintenance
-from tests.api.site import END, Site
+from pulse.sharing import catalogue as kinds
+from pulse.sharing.catalogue import DataKind
+from pulse.sharing.outlets import Outlet, Version
+from pulse.stores.relational import catalogue, coverage, incidents, lives, maintenance, outlets
+from tests.api.site import END, T0, Site
 from tests.api.who import WHO, A, B, Crowd, closed, ending_streams, told_of
 
-LOOKING = {"indicators:read", "devices:read", "collector:read"}
+LOOKING = {"indicators:read", "devices:read", "collector:read", "sharing:read"}
 MANAGING = LOOKING | {
     "audit:read",
     "coverage:write",
@@ -30,12 +33,12 @@ MANAGING = LOOKING | {
     "tokens:write",
 }
 MAY = {
-    "admin": MANAGING | {"metrics:read", "policies:write", "users:write"},
+    "admin": MANAGING | {"metrics:read", "policies:write", "users:write", "sharing:pull", "sharing:write"},
     "manager of all": MANAGING | {"metrics:read"},
     "manager of A": MANAGING,
     "evaluator of all": LOOKING | {"metrics:read", "audit:read", "tokens:write"},
     "evaluator of A": LOOKING | {"audit:read", "tokens:write"},
-    "department": {"tokens:write"},
+    "department": {"tokens:write", "sharing:pull"},
     "viewer of all": LOOKING | {"metrics:read"},
     "viewer of A": LOOKING,
     "token of A": {"devices:read"},
@@ -72,6 +75,8 @@ _SILENCE = ({"incident_id": "1"}, {"incident_id": "2"})
 _UPKEEP = ({"entry_id": "1"}, {"entry_id": "2"})
 _INCIDENT = ({"id": "1"}, {"id": "2"})
 _POLICY = ({"scope": "device", "subject": "cam-1"}, {"scope": "device", "subject": "cam-5"})
+_OUTLET = ({"outlet": "of-a"}, {"outlet": "of-b"})
+_PULLED = {"mode": "pull", "communities": [A]}
 _DECIDED = frozenset({200, 409})
 """Somebody else may have decided before."""
 _REASON = {"reason": "光缆被挖断"}
@@ -79,12 +84,21 @@ _MOVE = {"location": "北门", "reason": "改造"}
 """Once it stands there, it cannot be moved there again."""
 _STEP = {"device": "cam-1", "what": "retire", "at": to_iso(END + HOUR_US), "reason": "到期"}
 _PLAN = {"community": A, "from": to_iso(END), "to": to_iso(END + HOUR_US), "reason": "换电池"}
+_DATA_KIND = {"id": "video_status"}
+_SAYS = {"name_zh": "视频", "name_en": "Video", "sources": ["camera"], "schema": {"type": "object"}}
+_REPORT = {"day": "2026-11-23", "kinds": []}
 _ONE = {"name": "nobody-of-this-name", "session_id": "999", "token_id": "999", "number": "999"}
 
 TABLE = {
     ("GET", "/api/v1/indicators/online-rate"): Row("indicators:read"),
     ("GET", "/api/v1/indicators/online-rate/history"): Row("indicators:read"),
     ("GET", "/api/v1/indicators/online-rate/explanation"): Row("devices:read"),
+    ("GET", "/api/v1/indicators/data-sharing-ratio"): Row("indicators:read"),
+    ("GET", "/api/v1/indicators/data-sharing-ratio/history"): Row("indicators:read"),
+    ("GET", "/api/v1/catalogue"): Row("sharing:read"),
+    ("GET", "/api/v1/catalogue/{id}"): Row("sharing:read", of_a=_DATA_KIND),
+    ("PUT", "/api/v1/catalogue/{id}"): Row("sharing:write", of_a=_DATA_KIND, body=_SAYS),
+    ("DELETE", "/api/v1/catalogue/{id}"): Row("sharing:write", done=_FORM, of_a=_DATA_KIND),
     ("GET", "/api/v1/devices"): Row("devices:read"),
     ("GET", "/api/v1/devices/{id}"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
     ("GET", "/api/v1/devices/{id}/intervals"): Row("devices:read", of_a=_DEVICE[0], of_b=_DEVICE[1]),
@@ -157,6 +171,33 @@ TABLE = {
     ("PATCH", "/api/v1/policies/{scope}/{subject}"): Row(
         "policies:write", of_a=_POLICY[0], of_b=_POLICY[1], body={"timeout_s": 120}
     ),
+    ("GET", "/api/v1/sharing/outlets"): Row("sharing:read"),
+    ("GET", "/api/v1/sharing/outlets/{outlet}"): Row("sharing:read", of_a=_OUTLET[0], of_b=_OUTLET[1]),
+    ("PUT", "/api/v1/sharing/outlets/{outlet}"): Row("sharing:write", of_a=_OUTLET[0], body=_PULLED),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/test"): Row(
+        "sharing:write", done=frozenset({422}), of_a=_OUTLET[0]
+    ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/retry"): Row("sharing:write", of_a=_OUTLET[0]),
+    # Their outlets are of nobody here: that is refused, whatever the role.
+    ("GET", "/api/v1/sharing/outlets/{outlet}/deliveries"): Row(
+        "sharing:pull", done=frozenset({403}), of_a=_OUTLET[0]
+    ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/cursor"): Row(
+        "sharing:pull", done=frozenset({403}), of_a=_OUTLET[0], body={"cursor": "of-a-1"}
+    ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/reports"): Row(
+        "sharing:pull", done=frozenset({403}), of_a=_OUTLET[0], body=_REPORT
+    ),
+    ("GET", "/api/v1/sharing/outlets/{outlet}/reports"): Row(
+        "sharing:read", of_a=_OUTLET[0], of_b=_OUTLET[1]
+    ),
+    ("POST", "/api/v1/sharing/outlets/{outlet}/deliver-again"): Row(
+        "sharing:write", done=frozenset({422}), of_a=_OUTLET[0], body={"day": "2026-11-23"}
+    ),
+    ("GET", "/api/v1/sharing/deliveries"): Row("sharing:read", done=frozenset({200, 422})),
+    ("GET", "/api/v1/sharing/receipts"): Row("sharing:read"),
+    ("GET", "/api/v1/sharing/funnel"): Row("sharing:read"),
+    ("GET", "/api/v1/sharing/accesses"): Row("audit:read", whole=True),
     ("GET", "/api/v1/audit"): Row("audit:read"),
     ("GET", "/api/v1/audit/verification"): Row("audit:read", whole=True),
     ("GET", "/api/v1/indicators/verification"): Row("audit:read", whole=True),
@@ -168,6 +209,10 @@ TABLE = {
     ("GET", "/api/v1/problems/{slug}"): Row(None, of_a={"slug": "not-found"}),
     ("GET", "/"): Row("devices:read"),
     ("GET", "/wall"): Row("devices:read"),
+    ("GET", "/sharing"): Row("sharing:read"),
+    ("POST", "/sharing/{outlet}/deliver-again"): Row(
+        "sharing:write", done=_FORM, session=True, of_a=_OUTLET[0]
+    ),
     ("GET", "/incidents"): Row("collector:read"),
     ("POST", "/incidents/{incident_id}/confirm"): Row(
         "coverage:write", done=_FORM, session=True, of_a=_SILENCE[0], of_b=_SILENCE[1]
@@ -249,6 +294,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             for reach in (Reach(community=A), Reach(device="cam-5")):
                 plan = Plan(reach, END - 9, END, "换电池")
                 maintenance.put(connection, maintenance.Entry(0, plan, END, "user:wang"))
+            kind = DataKind(id="video_status", name_zh="", name_en="", sources=("camera",), schema={})
+            catalogue.append(connection, [kinds.Version(kind.id, T0, T0, kind)])
+            for name, community in (("of-a", A), ("of-b", B)):
+                made = Outlet(id=name, mode="pull", communities=(community,))
+                outlets.append(connection, Version(name, END, made, "cli:root"))
             for device in ("cam-2", "cam-6"):
                 step = Step("retire", device, END - 9, "到期")
                 lives.put(connection, lives.Entry(0, step, END, "user:wang"))

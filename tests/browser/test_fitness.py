@@ -11,10 +11,10 @@ from tests.browser.town import Town
 
 AXE = Path(__file__).resolve().parents[2] / "api/frontend/node_modules/axe-core/axe.min.js"
 WIDTHS = (320, 390, 768, 1024, 1440)
-PATHS = ("/", "/wall", "/devices", "/devices/{down}")
+PATHS = ("/", "/wall", "/sharing", "/devices", "/devices/{down}")
 
 
-def _settled(page: Page) -> Page:
+def settled(page: Page) -> Page:
     expect(page.locator("html")).to_have_attribute("data-link", "live")
     page.evaluate("document.fonts.ready")
     return page
@@ -23,7 +23,7 @@ def _settled(page: Page) -> Page:
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("path", PATHS)
 def test_no_page_scrolls_sideways(visit: Visit, town: Town, path: str, language: str) -> None:
-    page = _settled(visit(path.format(down=next(iter(town.down))), size=PHONE, language=language))
+    page = settled(visit(path.format(down=next(iter(town.down))), size=PHONE, language=language))
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -32,7 +32,7 @@ def test_no_page_scrolls_sideways(visit: Visit, town: Town, path: str, language:
 def test_no_page_scrolls_sideways_while_the_rate_is_a_range(visit: Visit, town: Town) -> None:
     town.collector_dies(3600)
     for size in (PHONE, DESK, WALL):
-        page = _settled(visit("/", size=size, language="en"))
+        page = settled(visit("/", size=size, language="en"))
         expect(page.locator("#rate")).to_contain_text("–")
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
@@ -41,7 +41,7 @@ def test_no_page_scrolls_sideways_while_the_rate_is_a_range(visit: Visit, town: 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("path", PATHS)
 def test_no_accessibility_violation(visit: Visit, town: Town, path: str, language: str) -> None:
-    page = _settled(visit(path.format(down=next(iter(town.down))), language=language))
+    page = settled(visit(path.format(down=next(iter(town.down))), language=language))
     for width, height in (DESK, PHONE):
         page.set_viewport_size({"width": width, "height": height})
         for theme in ("light", "dark"):
@@ -56,7 +56,7 @@ def test_no_accessibility_violation_when_blind_disconnected_or_explained(
 ) -> None:
     town.later(30)
     town.goes_blind()
-    page = _settled(watched(server)("/", theme=theme))
+    page = settled(watched(server)("/", theme=theme))
     expect(page.locator(".notice.blind")).to_be_visible()
     page.click(".about")
     assert violations(page) == []
@@ -68,7 +68,7 @@ def test_no_accessibility_violation_when_blind_disconnected_or_explained(
 
 
 def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
-    page = _settled(visit("/"))
+    page = settled(visit("/"))
     reached = []
     for _ in range(15):
         page.keyboard.press("Tab")
@@ -78,11 +78,12 @@ def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
                 " || document.activeElement.textContent.trim()"
             )
         )
-    assert reached[:11] == [
+    assert reached[:13] == [
         "skip",
         "brand",
         "总览",
         "设备",
+        "数据共享",
         "维护",
         "集中失联",
         "tool wide-only",
@@ -90,6 +91,7 @@ def test_the_keyboard_reaches_everything_in_order(visit: Visit) -> None:
         "lang",
         "sign-in",
         "about",
+        "second",
     ]
     page.focus(".skip")
     page.keyboard.press("Enter")

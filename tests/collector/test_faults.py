@@ -163,7 +163,7 @@ def published_now(station: Station) -> None:
 def recomputed(station: Station) -> list[Recomputed]:
     publication = Publication(Library(station.db, SystemClock(), TIMEOUT_S))
     with station.db.read() as connection:
-        return list(recompute(publication, published.walk(connection)))
+        return list(recompute([publication], published.walk(connection)))
 
 
 def test_late_messages_wait_for_the_store_that_knows_the_past(tmp_path: Path, broker: RunningBroker) -> None:

@@ -15,11 +15,24 @@ from collector import keeper, recovery
 from pulse.access import maintenance as recording
 from pulse.access.roles import command_line
 from pulse.clock import HOUR_US
+from pulse.indicators.books import Library
+from pulse.indicators.sharing_publication import SharingPublication
 from pulse.ledger.model import FOREVER, Blind, Evidence, Maintenance, Scope
 from pulse.messages import Message
 from pulse.registry.plans import Plan, Reach
 from pulse.settings import Broker
-from pulse.stores.relational import events, maintenance, policies, quarantine, registry
+from pulse.sharing.catalogue import DataKind, Version
+from pulse.sharing.receipts import Part, Receipt
+from pulse.stores.relational import (
+    catalogue,
+    events,
+    maintenance,
+    policies,
+    published,
+    quarantine,
+    receipts,
+    registry,
+)
 from tests.collector.station import TIMEOUT_S, Station, field, topic
 from tests.collector.test_faults import assert_replay_agrees
 from tests.collector.test_mqtt import eventually
@@ -363,6 +376,47 @@ def test_states_and_the_indicator_are_published_retained(station: Station) -> No
             eventually(lambda: "pulse/indicators/online-rate/xinjinglou" in got, "the community's")
             eventually(lambda: got["pulse/indicators/online-rate"].get("determined"), "a determined rate", 10)
             assert got["pulse/indicators/online-rate/xinjinglou"]["community"] == "xinjinglou"
+
+
+def test_what_the_scheduler_publishes_of_data_sharing_is_published_retained(station: Station) -> None:
+    got: dict[str, dict[str, object]] = {}
+
+    def keep(_client: Client, _userdata: object, message: object) -> None:
+        got[message.topic] = json.loads(message.payload)  # type: ignore[attr-defined]
+
+    with station.db.write() as connection:
+        kind = DataKind(id="video_status", name_zh="", name_en="", sources=("camera",), schema={})
+        catalogue.append(connection, [Version(kind.id, 0, 0, kind)])
+    with station.collecting():
+        eventually(station.listening, "listening")
+        sharing = SharingPublication(station.db, Library(station.db, station.clock, TIMEOUT_S))
+
+        def published_now() -> int:
+            value = sharing.draft(now_us(station)).value
+            with station.db.write() as connection:
+                published.append(connection, value)
+            return value.numerator
+
+        assert published_now() == 0
+        with field_reader(station.url) as reader:
+            reader.on_message = keep
+            reader.subscribe([("pulse/indicators/#", 1)])
+            name = "pulse/indicators/data-sharing-ratio"
+            eventually(lambda: got.get(name, {}).get("collectable") == 1, "the ratio")
+            at_us = now_us(station)
+            part = Part(
+                data_kind="video_status", community="xinjinglou", count=1, first_us=at_us, last_us=at_us
+            )
+            made = Receipt("police", "police-1", "0" * 64, (part,), "{}", at_us, at_us, at_us)
+            with station.db.write() as connection:
+                receipts.append(connection, made)
+            eventually(lambda: published_now() == 1, "shared as known at the watermark")
+            eventually(lambda: got[name]["percent"] == "100.0", "8 of 8")
+            assert got[name]["kinds"] == [
+                {"id": "video_status", "state": "shared", "reason": "records_acknowledged"}
+            ]
+            eventually(lambda: got.get(f"{name}/xinjinglou", {}).get("percent") == "100.0", "the community's")
+            assert got[f"{name}/xinjinglou"]["community"] == "xinjinglou"
 
 
 def test_silence_in_maintenance_is_a_change_of_the_raw_rate_and_is_told(station: Station) -> None:

@@ -254,7 +254,7 @@ def recomputed(site: Site) -> list[Recomputed]:
     with site.db.read() as connection:
         # As a process of its own does, which has read nothing before.
         fresh = Publication(OnlineRate(site.db, site.clock).library)
-        return list(recompute(fresh, published.walk(connection)))
+        return list(recompute([fresh], published.walk(connection)))
 
 
 def outcomes(site: Site) -> list[tuple[int, str, list[str]]]:
@@ -397,7 +397,7 @@ def test_another_default_timeout_changes_no_value(site: Site, tmp_path: Path) ->
     assert [one.said for one in recomputed(site)] == [(0, 1), (0, 1)]
     later = Publication(type(site.rate)(site.db, site.clock, default_timeout_s=60.0).library)
     with site.db.read() as connection:
-        found = list(recompute(later, published.walk(connection)))
+        found = list(recompute([later], published.walk(connection)))
     assert {one.outcome for one in found} == {Outcome.SAME}
 
 

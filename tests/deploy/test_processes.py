@@ -64,6 +64,7 @@ class Installation:
             "/var/lib/pulse-certificates": str(broker.root / "certificates"),
             "http://influxdb:8086": influx.url,
             "/var/lib/pulse-broker": str(broker.root / "devices"),
+            "/var/lib/pulse-outlets": str(folder / "outlets"),
             "/var/lib/pulse/passwords": str(folder / "passwords"),
         }
         self._values = {**VALUES, "INFLUXDB_TOKEN": influx.token}

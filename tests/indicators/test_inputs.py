@@ -70,7 +70,7 @@ def test_values_published_while_it_was_lived_through_come_out_the_same(small: Wo
                 with site.db.write() as connection:
                     published.append(connection, publication.draft(us(second - pace // 2)).value)
             with site.db.read() as connection:
-                found = list(recompute(publication, published.walk(connection)))
+                found = list(recompute([publication], published.walk(connection)))
             assert {one.outcome for one in found} == {Outcome.SAME}, found
         finally:
             site.close()

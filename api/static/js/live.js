@@ -1,7 +1,7 @@
 // Keeps a page true: server-sent events say that something changed, htmx fetches the page's sections anew.
 // When neither events nor fetches get through, the page says so instead of showing old numbers as current.
 
-const TOPICS = ["transition", "indicator", "coverage", "incident", "reset"];
+const TOPICS = ["transition", "indicator", "sharing", "coverage", "incident", "reset"];
 const GATHER_MS = 150; // a burst of transitions makes one fetch
 const APART_MS = 1000; // and a stream of them no more than one a second
 const PERIOD_MS = 5000; // "as of" and "since" move on without events

@@ -10,7 +10,7 @@ from pulse.errors import BadInput
 from pulse.stores.relational.tables import events as table
 from pulse.stores.relational.values import canonical, insert
 
-TOPICS = frozenset({"transition", "indicator", "coverage", "incident", "flapping"})
+TOPICS = frozenset({"transition", "indicator", "coverage", "incident", "flapping", "sharing"})
 
 _ORDER_LOCK = 0x50554C5346
 """PostgreSQL advisory lock that makes ids become visible in their order."""

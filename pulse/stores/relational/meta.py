@@ -12,6 +12,9 @@ REGISTRY = "registry"
 CATALOGUE = "catalogue"
 """Counter of changes to the catalogue of kinds of data."""
 
+OUTLETS = "outlets"
+"""Counter of changes to outlets."""
+
 COVERAGE = "coverage"
 """Counter of changes to coverage by people: the running collector takes it anew when it has grown."""
 

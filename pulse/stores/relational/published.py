@@ -206,6 +206,12 @@ def latest(connection: Connection, name: str) -> PublishedValue | None:
     return None if row is None else _value(row)
 
 
+def newest_at(connection: Connection, name: str) -> int | None:
+    """The greatest time of a value of `name`, None when there is none."""
+    found: int | None = connection.scalar(select(func.max(table.c.at_us)).where(table.c.name == name))
+    return found
+
+
 def last_minute(connection: Connection, name: str) -> int | None:
     """The last whole minute for which a value of `name` is published, None when there is none."""
     return connection.scalar(

@@ -1,15 +1,17 @@
 """Receipts of departments: appended to, never changed; one chain by hash over all outlets."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain, groupby, repeat
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, func, select, text
 
 from pulse.chain import FIRST, Head
 from pulse.errors import Conflict
-from pulse.sharing.receipts import Part, Receipt, parts_of, parts_text, seal
+from pulse.sharing.catalogue import DataKind
+from pulse.sharing.receipts import Acknowledged, Part, Receipt, parts_of, parts_text, seal
 from pulse.stores.relational import meta
-from pulse.stores.relational.tables import receipt_parts
+from pulse.stores.relational.tables import communities, receipt_parts
 from pulse.stores.relational.tables import receipts as table
 from pulse.stores.relational.values import insert
 
@@ -20,16 +22,6 @@ _ORDER_LOCK = 0x50554C5349
 """PostgreSQL advisory lock under which one transaction after the other appends."""
 
 _PAGE = 1000
-
-
-class Acknowledged(NamedTuple):
-    """A part of a receipt, with when it was acknowledged and since when that is known."""
-
-    number: int
-    outlet: str
-    acknowledged_us: int
-    recorded_us: int
-    part: Part
 
 
 def append(connection: Connection, receipt: Receipt) -> Receipt:
@@ -87,6 +79,31 @@ def walk(connection: Connection) -> Iterator[Receipt]:
         last = rows[-1].number
 
 
+class Split(NamedTuple):
+    """A receipt as the ratio reads it: by kind and community, beside the chain."""
+
+    receipt: int
+    outlet: str
+    acknowledged_us: int
+    recorded_us: int
+    parts: tuple[Part, ...]
+
+
+def walk_parts(connection: Connection) -> Iterator[Split]:
+    """Every receipt that has parts, in order of number, its parts by kind and community."""
+    own = receipt_parts.c
+    rows = connection.execute(
+        select(receipt_parts)
+        .order_by(own.receipt, own.data_kind, own.community)
+        .execution_options(yield_per=_PAGE)
+    )
+    for number, found in groupby(rows, key=lambda row: row.receipt):
+        listed = list(found)
+        parts = [Part(**{name: getattr(row, name) for name in Part.__struct_fields__}) for row in listed]
+        first = listed[0]
+        yield Split(number, first.outlet, first.acknowledged_us, first.recorded_us, tuple(parts))
+
+
 def listing(
     connection: Connection, *, outlet: str | None = None, before: int | None = None, limit: int = 100
 ) -> list[Receipt]:
@@ -119,16 +136,143 @@ def acknowledged(
     if data_kind is not None:
         query = query.where(receipt_parts.c.data_kind == data_kind)
     rows = connection.execute(query.order_by(receipt_parts.c.receipt))
-    return [
-        Acknowledged(
-            row.receipt,
-            row.outlet,
-            row.acknowledged_us,
-            row.recorded_us,
-            Part(**{name: getattr(row, name) for name in Part.__struct_fields__}),
+    return [_acknowledged(row) for row in rows]
+
+
+class Known(NamedTuple):
+    """What is known of receipts: those recorded by `known_us` and, with `head`, numbered up to it."""
+
+    known_us: int
+    head: int | None = None
+
+    def conditions(self, data_kind: str, at_us: int) -> list[ColumnElement[bool]]:
+        """Of the parts of a kind that were acknowledged by `at_us`."""
+        part = receipt_parts.c
+        found = [
+            part.data_kind == data_kind,
+            part.acknowledged_us <= at_us,
+            part.recorded_us <= self.known_us,
+        ]
+        return found if self.head is None else [*found, part.receipt <= self.head]
+
+
+def deciding(connection: Connection, kind: DataKind, at_us: int, known: Known) -> list[Acknowledged]:
+    """Of what is acknowledged of a kind, what its standing at an instant can hang on, but for statements.
+
+    In each community that is: of those acknowledged in the window whose records count the one measured last,
+    or else of those with records the one measured last; and what was acknowledged last. In order of number.
+    """
+    part, after_us = receipt_parts.c, at_us - kind.freshness_us
+    conditions = known.conditions(kind.id, at_us)
+    own = part.community == communities.c.id
+    newest = (part.acknowledged_us.desc(), part.receipt.desc())
+    records = select(part.receipt).where(own, *conditions, part.acknowledged_us > after_us, part.count > 0)
+    counting = records.where(part.last_us > after_us, part.last_us <= at_us)
+    # The second looks at the whole window, and is only looked for where there is no first one.
+    decides = func.coalesce(
+        counting.order_by(part.last_us.desc(), *newest).limit(1).scalar_subquery(),
+        records.order_by(part.last_us.is_(None), part.last_us.desc(), *newest).limit(1).scalar_subquery(),
+    )
+    last = select(part.receipt).where(own, *conditions).order_by(*newest).limit(1).scalar_subquery()
+    rows = connection.execute(select(communities.c.id, decides.label("decides"), last.label("last"))).all()
+    chosen = {(row.id, number) for row in rows for number in (row.decides, row.last) if number is not None}
+    return _parts(connection, kind.id, chosen)
+
+
+def statements(
+    connection: Connection, kind: DataKind, community: str, at_us: int, known: Known
+) -> Iterator[Acknowledged]:
+    """What is stated of quiet in a community and was acknowledged in the window, the newest first.
+
+    Read as far as it is asked for.
+    """
+    part, position = receipt_parts.c, 0
+    query = (
+        select(receipt_parts, table.c.delivery)
+        .join(table, table.c.number == part.receipt)
+        .where(
+            *known.conditions(kind.id, at_us),
+            part.acknowledged_us > at_us - kind.freshness_us,
+            part.community == community,
+            part.quiet_until_us.is_not(None),
         )
-        for row in rows
-    ]
+        .order_by(part.acknowledged_us.desc(), part.receipt.desc())
+    )
+    # A few at first: the newest one counts as a rule.
+    for size in chain((8,), repeat(_PAGE)):
+        rows = connection.execute(query.offset(position).limit(size)).all()
+        for row in rows:
+            yield _acknowledged(row, row.delivery)
+        if len(rows) < size:
+            return
+        position += size
+
+
+def since(connection: Connection, after_us: int, until_us: int, number: int | None, limit: int) -> list[int]:
+    """When receipts numbered behind `number` (None: recorded after `after_us`) were recorded, by `until_us`.
+
+    The first `limit` by number, in order of time.
+    """
+    query = select(table.c.recorded_us).where(table.c.recorded_us <= until_us).order_by(table.c.number)
+    behind = table.c.recorded_us > after_us if number is None else table.c.number > number
+    return sorted(connection.scalars(query.where(behind).limit(limit)))
+
+
+def known_number(connection: Connection, head: int, known_us: int) -> int:
+    """The greatest number up to `head` such that all receipts up to it were recorded by `known_us`.
+
+    Looks back a thousand receipts: none waits longer to become visible.
+    """
+    last = select(table.c.number, table.c.recorded_us).where(table.c.number <= head)
+    newest = last.order_by(table.c.number.desc()).limit(_PAGE).subquery()
+    later = select(func.min(newest.c.number)).where(newest.c.recorded_us > known_us)
+    found: int | None = connection.scalar(later)
+    return head if found is None else found - 1
+
+
+def numbered(connection: Connection, numbers: Collection[int]) -> dict[int, Receipt]:
+    """The receipts of these numbers, by number."""
+    wanted, found = sorted(numbers), dict[int, Receipt]()
+    for first in range(0, len(wanted), _PAGE):
+        some = select(table).where(table.c.number.in_(wanted[first : first + _PAGE]))
+        found.update((row.number, _receipt(row)) for row in connection.execute(some))
+    return found
+
+
+def link_of(connection: Connection, number: int) -> str | None:
+    """The link of the receipt of that number, of number 0 what stands before the first; None without one."""
+    if number == 0:
+        return FIRST
+    return connection.scalar(select(table.c.link).where(table.c.number == number))
+
+
+def _parts(connection: Connection, data_kind: str, chosen: Collection[tuple[str, int]]) -> list[Acknowledged]:
+    """The parts of a kind in these communities of these receipts, in order of number."""
+    numbers = sorted({number for _, number in chosen})
+    found = []
+    for first in range(0, len(numbers), _PAGE):
+        rows = connection.execute(
+            select(receipt_parts, table.c.delivery)
+            .join(table, table.c.number == receipt_parts.c.receipt)
+            .where(
+                receipt_parts.c.data_kind == data_kind,
+                receipt_parts.c.receipt.in_(numbers[first : first + _PAGE]),
+            )
+            .order_by(receipt_parts.c.receipt, receipt_parts.c.community)
+        )
+        found += [_acknowledged(row, row.delivery) for row in rows if (row.community, row.receipt) in chosen]
+    return found
+
+
+def _acknowledged(row: Row[Any], delivery: str = "") -> Acknowledged:
+    return Acknowledged(
+        row.receipt,
+        row.outlet,
+        row.acknowledged_us,
+        row.recorded_us,
+        Part(**{name: row._mapping[name] for name in Part.__struct_fields__}),
+        delivery,
+    )
 
 
 def _receipt(row: Row[Any]) -> Receipt:

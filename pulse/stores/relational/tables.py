@@ -293,6 +293,85 @@ receipt_parts = Table(
     Column("quiet_from_us", BigInteger, comment="nothing else happened from then"),
     Column("quiet_until_us", BigInteger, comment="until then"),
     Index(None, "acknowledged_us"),
+    Index(None, "data_kind", "community", "acknowledged_us"),
+    Index(None, "data_kind", "community", "last_us"),
+)
+
+outlets = Table(
+    "outlets",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("recorded_us", BigInteger, primary_key=True, comment="from when on it holds and is known"),
+    Column("says", Text, comment="canonical JSON object; NULL: it was removed"),
+    Column("said_by", Text, nullable=False, comment="user:…, token:… or cli:…, as in the audit log"),
+)
+
+outlet_positions = Table(
+    "outlet_positions",
+    metadata,
+    Column("outlet", _Id, primary_key=True),
+    Column("position", BigInteger, nullable=False, comment="order of the last record that was looked at"),
+    Column("since_us", BigInteger, nullable=False, comment="no record behind it was received before"),
+    Column("quiet_us", BigInteger, nullable=False, comment="up to when quiet was stated"),
+    Column("number", BigInteger, nullable=False, comment="of the last delivery"),
+    Column("built_us", BigInteger, comment="when the last delivery was made"),
+    Column("most_records", BigInteger, comment="fewer than the outlet says: its far side took no more"),
+    Column("withheld", Text, nullable=False, comment="JSON object: counts by data kind and reason"),
+    Column("stuck", Text, comment="why no delivery is made; NULL: nothing is in the way"),
+    Column("holder", Text, comment="the process that sends now"),
+    Column("held_until_us", BigInteger),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("outlet", _Id, primary_key=True),
+    Column("number", BigInteger, primary_key=True, comment="1, 2, 3 … of the outlet"),
+    Column("made_us", BigInteger, nullable=False),
+    Column("format", Text, nullable=False, comment="json or csv"),
+    Column("content", LargeBinary, comment="as it is sent; NULL: kept long enough after its receipt"),
+    Column("size", BigInteger, nullable=False, comment="of the content, bytes"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the content, hexadecimal"),
+    Column("parts", Text, nullable=False, comment="JSON list: kinds with counts and times"),
+    Column("records", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, comment="waiting, acknowledged or split"),
+    Column("attempts", BigInteger, nullable=False),
+    Column("next_us", BigInteger, nullable=False, comment="not to be sent before"),
+    Column("sent_us", BigInteger, comment="when it was sent last"),
+    Column("acknowledged_us", BigInteger),
+    Column("error", Text, comment="why the last attempt failed"),
+    Index(None, "state", "outlet", "number"),
+    Index(None, "made_us"),
+    Index(None, "acknowledged_us"),
+)
+
+delivery_days = Table(
+    "delivery_days",
+    metadata,
+    Column("outlet", _Id, primary_key=True),
+    Column("delivery", BigInteger, primary_key=True, comment="its number"),
+    Column("data_kind", _Id, primary_key=True),
+    Column("day", Text, primary_key=True, comment="YYYY-MM-DD in the installation's zone"),
+    Column("count", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False, comment="sum of SHA-256 of record ids modulo 2^256, hexadecimal"),
+    Index(None, "outlet", "data_kind", "day"),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("id", _Number, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("outlet", _Id, nullable=False),
+    Column("delivery", Text, comment="its id; NULL: of none"),
+    Column("action", Text, nullable=False, comment="send, test, pull, commit or split"),
+    Column("actor", Text, nullable=False, comment="system:scheduler, or as in the audit log"),
+    Column("address", Text, nullable=False, comment="of the far side"),
+    Column("outcome", Text, nullable=False, comment="done, failed or refused"),
+    Column("detail", Text, nullable=False),
+    Index(None, "outlet", "id"),
+    Index(None, "at_us"),
+    sqlite_autoincrement=True,
 )
 
 published = Table(
@@ -483,4 +562,32 @@ audit = Table(
     Index(None, "at_us"),
     Index(None, "actor"),
     Index(None, "subject"),
+)
+
+sharing_reports = Table(
+    "sharing_reports",
+    metadata,
+    Column("number", _Number, primary_key=True),
+    Column("outlet", _Id, nullable=False),
+    Column("day", _Id, nullable=False, comment="2026-11-23, in the zone of PULSE_TIMEZONE"),
+    Column(
+        "through",
+        BigInteger,
+        comment="number of the last delivery that it has; NULL: it has none, or does not say",
+    ),
+    Column("recorded_us", BigInteger, nullable=False),
+    Column("said_by", Text, nullable=False, comment="user:… or token:…, as in the audit log"),
+    Column("theirs", Text, nullable=False, comment="JSON object: count and digest by kind of data"),
+    Column("ours", Text, nullable=False, comment="likewise, as it was then"),
+    Index(None, "outlet", "day", "number"),
+    sqlite_autoincrement=True,
+)
+
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("outlet", _Id, primary_key=True),
+    Column("number", BigInteger, primary_key=True, comment="of the delivery that was made again"),
+    Column("again_of", BigInteger, primary_key=True, comment="number of one that it repeats"),
+    Index(None, "outlet", "again_of"),
 )

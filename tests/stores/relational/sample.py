@@ -13,9 +13,13 @@ from pulse.messages import Quarantined
 from pulse.registry.lives import Step
 from pulse.registry.model import Community, DeviceRecord, Discovered, Kind, Planned
 from pulse.registry.plans import Plan, Reach, Weekly
+from pulse.sharing import outlets as outlet_model
 from pulse.sharing.catalogue import DataKind, Version
+from pulse.sharing.deliveries import Day, Delivery
+from pulse.sharing.outlets import Outlet
 from pulse.sharing.receipts import Part, Receipt
 from pulse.sharing.receipts import links as receipt_links
+from pulse.sharing.reconciling import Holding
 from pulse.stores.relational import (
     attempts,
     audit,
@@ -23,6 +27,7 @@ from pulse.stores.relational import (
     coverage,
     credentials,
     deletions,
+    deliveries,
     events,
     incidents,
     intervals,
@@ -31,12 +36,15 @@ from pulse.stores.relational import (
     lives,
     maintenance,
     meta,
+    outlets,
     pastdevices,
     policies,
     published,
     quarantine,
     receipts,
     registry,
+    repeats,
+    reports,
     sessions,
     tokens,
     users,
@@ -125,6 +133,28 @@ RECEIPT = Receipt(
     T + 11,
     T + 12,
 )
+OUTLET_SAID = outlet_model.Version(
+    "fire",
+    T,
+    Outlet(
+        id="fire", mode="http", url="https://fire.example/in", name_zh="消防", data_kinds=("gas_reading",)
+    ),
+    "cli:root",
+)
+POSITION = outlets.Position("fire", 17, T, T + 9, 1, T + 20, None, {"gas_reading/not_in_service": 2})
+DELIVERY = Delivery(1, b'{"form":1}', RECEIPT.parts, (Day("gas_reading", "2023-11-15", 2, "0f" * 32),), 2)
+REPORT = reports.Report(
+    "fire",
+    "2023-11-15",
+    1,
+    T + 70,
+    "token:1 fire",
+    {"gas_reading": Holding(1, "0a" * 32)},
+    {"gas_reading": Holding(2, "0f" * 32)},
+)
+ACCESS = deliveries.Attempt(
+    T + 21, "fire", "fire-1", "send", "system:scheduler", "fire.example:443", "done", "好"
+)
 CLI = command_line("root", "host")
 HASH = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA"
 CREDENTIAL = credentials.DeviceCredential("cam-1", "$7$901$c2FsdA==$aGFzaA==", T, 2, T + 5)
@@ -163,6 +193,12 @@ def _fill_sharing(db: Database) -> None:
     with db.write() as connection:
         catalogue.append(connection, [KIND_SAID])
         receipts.append(connection, RECEIPT)
+        outlets.append(connection, OUTLET_SAID)
+        outlets.begin(connection, POSITION)
+        deliveries.add(connection, "fire", "json", DELIVERY, T + 20)
+        deliveries.note(connection, ACCESS)
+        reports.append(connection, REPORT)
+        repeats.note(connection, "fire", 2, [1])
 
 
 def _check_sharing(db: Database) -> None:
@@ -183,6 +219,26 @@ def _fill_maintenance(db: Database) -> None:
             maintenance.put(connection, entry)
         registry.put_devices(connection, [DEVICE._replace(building="旧楼")], T + 80, by="user:wang")
         registry.put_devices(connection, [DEVICE], T + 90, by="user:wang")
+
+
+def _check_outlets(db: Database) -> None:
+    with db.read() as connection:
+        assert outlets.history(connection) == [OUTLET_SAID]
+        assert outlets.position_of(connection, "fire") == POSITION
+        (kept,) = deliveries.listing(connection, "fire")
+        assert (kept.id, kept.digest, kept.parts) == ("fire-1", DELIVERY.digest, DELIVERY.parts)
+        assert deliveries.content(connection, "fire", 1) == DELIVERY.content
+        assert deliveries.days_of(connection, "fire", 1) == list(DELIVERY.days)
+        (access,) = deliveries.accesses(connection)
+        assert access == ACCESS._replace(id=access.id)
+
+
+def _check_reports(db: Database) -> None:
+    with db.read() as connection:
+        found = reports.newest(connection, "fire", REPORT.day)
+        assert found is not None
+        assert found._replace(number=0) == REPORT
+        assert repeats.of(connection, "fire", [1, 2]) == {2: [1]}
 
 
 def _check_maintenance(db: Database) -> None:
@@ -318,6 +374,10 @@ def check(db: Database, revision: str) -> None:
             assert lives.place(connection, "cam-2") == ["cam-1", "cam-2"]
     if revision >= "0008":
         _check_sharing(db)
+    if revision >= "0009":
+        _check_outlets(db)
+    if revision >= "0010":
+        _check_reports(db)
     with db.write() as connection:
         # Counters of ids go on where they were.
         assert events.append(connection, [EVENT._replace(key=None)]) > event.id

@@ -671,6 +671,8 @@ CREATE INDEX ix_past_devices_id ON public.past_devices USING btree (id);
 CREATE INDEX ix_quarantine_observed_us ON public.quarantine USING btree (observed_us);
 CREATE INDEX ix_quarantine_reason_number ON public.quarantine USING btree (reason, number);
 CREATE INDEX ix_receipt_parts_acknowledged_us ON public.receipt_parts USING btree (acknowledged_us);
+CREATE INDEX ix_receipt_parts_data_kind_community_acknowledged_us ON public.receipt_parts USING btree (data_kind, community, acknowledged_us);
+CREATE INDEX ix_receipt_parts_data_kind_community_last_us ON public.receipt_parts USING btree (data_kind, community, last_us);
 CREATE INDEX ix_sessions_user_id ON public.sessions USING btree (user_id);
 CREATE INDEX ix_tokens_user_id ON public.tokens USING btree (user_id);
 CREATE TRIGGER audit_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit FOR EACH STATEMENT EXECUTE FUNCTION public.audit_append_only();

@@ -425,6 +425,8 @@ CREATE INDEX ix_past_devices_id ON past_devices (id);
 CREATE INDEX ix_life_changes_device ON life_changes (device);
 CREATE INDEX ix_life_changes_successor ON life_changes (successor);
 CREATE INDEX ix_receipt_parts_acknowledged_us ON receipt_parts (acknowledged_us);
+CREATE INDEX ix_receipt_parts_data_kind_community_acknowledged_us ON receipt_parts (data_kind, community, acknowledged_us);
+CREATE INDEX ix_receipt_parts_data_kind_community_last_us ON receipt_parts (data_kind, community, last_us);
 CREATE TRIGGER data_kinds_no_update BEFORE UPDATE ON data_kinds BEGIN SELECT RAISE(ABORT, 'the catalogue: only appended to'); END;
 CREATE TRIGGER data_kinds_no_delete BEFORE DELETE ON data_kinds BEGIN SELECT RAISE(ABORT, 'the catalogue: only appended to'); END;
 CREATE TRIGGER receipts_no_update BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts: only appended to'); END;

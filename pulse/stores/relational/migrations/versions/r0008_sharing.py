@@ -70,6 +70,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receipt", "data_kind", "community", name="pk_receipt_parts"),
     )
     op.create_index("ix_receipt_parts_acknowledged_us", "receipt_parts", ["acknowledged_us"])
+    for last in ("acknowledged_us", "last_us"):
+        columns = ["data_kind", "community", last]
+        op.create_index(f"ix_receipt_parts_{'_'.join(columns)}", "receipt_parts", columns)
     op.execute("INSERT INTO counters (name, value) VALUES ('catalogue', 0)")
     _refuse_changes("data_kinds", "the catalogue")
     _refuse_changes("receipts", "receipts")

@@ -1,0 +1,1 @@
+"""Delivering to departments, with real servers at the far side."""

@@ -1,0 +1,1 @@
+"""Data sharing: the pure parts."""
