@@ -93,7 +93,13 @@ class _AtScrape(Collector):
         yield GaugeMetricFamily("pulse_live_clients", "Clients of the live stream.", hub.clients)
         yield CounterMetricFamily("pulse_live_dropped", "Live clients dropped as too slow.", hub.dropped)
         try:
-            found = [*self._indicator(), *self._devices(), *self._collector(), *self._sharing()]
+            found = [
+                *self._indicator(),
+                *self._ratio(),
+                *self._devices(),
+                *self._collector(),
+                *self._sharing(),
+            ]
         except PulseError as error:
             _log.warning("metrics_incomplete", error=str(error))
             found = []
@@ -120,6 +126,24 @@ class _AtScrape(Collector):
                 if figures["value"] is not None:
                     percent.add_metric(values, 100 * figures["value"])
             yield from (running, total, percent)
+
+    def _ratio(self) -> Iterator[Metric]:
+        ratio = self._context.sharing.instant()
+        for name, text in (
+            ("shared", "Kinds of data that are shared."),
+            ("collectable", "Kinds of data that can be collected."),
+            ("unknown", "Kinds of data of which nobody can say."),
+        ):
+            yield GaugeMetricFamily(f"pulse_data_sharing_{name}", text, ratio[name])
+        kinds = GaugeMetricFamily(
+            "pulse_data_sharing_kind_shared",
+            "1 for a kind of data that is shared, 0 for one that is not; none for others.",
+            labels=["data_kind"],
+        )
+        for kind in ratio["kinds"]:
+            if kind["state"] in {"shared", "not_shared"}:
+                kinds.add_metric([kind["id"]], int(kind["state"] == "shared"))
+        yield kinds
 
     def _devices(self) -> Iterator[Metric]:
         _, statuses = self._present.devices()

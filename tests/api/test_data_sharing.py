@@ -170,6 +170,18 @@ def test_values_are_copied_into_the_telemetry_store(sharing: Site) -> None:
     sharing.store.write_indicators(copied)
 
 
+def test_the_ratio_is_among_the_metrics(sharing: Site, client: TestClient) -> None:
+    text = client.get("/metrics").text
+    for line in (
+        "pulse_data_sharing_shared 2.0",
+        "pulse_data_sharing_collectable 2.0",
+        "pulse_data_sharing_unknown 0.0",
+        'pulse_data_sharing_kind_shared{data_kind="lock_status"} 1.0',
+    ):
+        assert line in text
+    assert "gas_reading" not in text
+
+
 # The catalogue.
 
 

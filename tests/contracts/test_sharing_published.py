@@ -181,6 +181,24 @@ def test_a_receipt_that_becomes_visible_behind_the_last_value_is_published_at_on
     assert {outcome for outcome, _ in outcomes(site)} == {"same"}
 
 
+def test_a_receipt_that_is_seen_before_the_watermark_knows_of_it_is_not_forgotten(site: SharingSite) -> None:
+    living(site)
+    scheduler = Scheduler(site)
+    site.mark(1)
+    scheduler.work()
+    site.acknowledge(10, [part("gas_reading", last=10)])
+    site.acknowledge(20, [part("video_status", last=20)])
+    site.mark(15)
+    scheduler.work()
+    last = values(site)[-1]
+    assert (last.numerator, last.inputs["receipts_known"]) == (1, 1)
+    assert str(last.inputs["receipts_head"]).startswith("2:")
+    site.mark(22)
+    scheduler.work()
+    assert said(site)[-1] == (20, 2, 3)
+    assert {outcome for outcome, _ in outcomes(site)} == {"same"}
+
+
 def test_a_change_is_told_once_with_the_states_of_the_kinds(site: SharingSite) -> None:
     living(site)
     scheduler = Scheduler(site)
