@@ -19,6 +19,7 @@ from api.auth.guard import routes as guarded_routes
 from api.auth.identity import COOKIE, SECURE_COOKIE, Identity
 from api.context import Context
 from api.headers import SecurityHeaders
+from api.heads import Heads
 from api.limiting import Limiting
 from api.limits import Limits
 from api.live import Hub
@@ -95,6 +96,7 @@ def create_app(context: Context, *, pages: bool = True) -> FastAPI:
     page = _refusals(context) if pages else None
     problems.install(app, page)
     # The last one added is the first to see a request.
+    app.add_middleware(Heads)
     app.add_middleware(Limiting, identity=app.state.identity, limits=limits, page=page)
     app.add_middleware(SecurityHeaders, identity=app.state.identity)
     app.add_middleware(Measuring, metrics=metrics)
