@@ -90,7 +90,7 @@ class Feeder:
         batches = self._spool.read_after(
             self._spool.mark(STORED), limit=BATCHES_AT_ONCE, items=MESSAGES_AT_ONCE
         )
-        count = sum(batch.stored for batch in batches)
+        count = sum(batch.weight for batch in batches)
         if batches:
             messages = joined([batch.messages for batch in batches])
             if len(messages):

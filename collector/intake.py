@@ -41,6 +41,9 @@ PROBE_EVERY_S = 1.0
 ENOUGH_UNACKNOWLEDGED = 16
 """Brokers often deliver 20 messages ahead of acknowledgement; waiting for more would only cost time."""
 
+MOST_RECORD_BYTES = 4_000_000
+"""A batch is full with so much of records, give or take what was read at once."""
+
 INSTALMENT_US = 5 * SECOND_US
 """A backlog is taken in instalments of this length; what one brings counts as received at its beginning."""
 
@@ -80,6 +83,7 @@ class _Pending:
         self.late = 0
         self.quarantined: list[Quarantined] = []
         self.records: list[Record] = []
+        self.record_bytes = 0
         self.records_received = 0
         self.records_duplicate = 0
         self.records_quarantined = Counter[str]()
@@ -286,7 +290,11 @@ class Intake:
             if records:
                 pending.records_received += records
                 metrics.RECORDS_RECEIVED.inc(records)
-            if pending.items() >= self._settings.batch_max_messages and not self._flush():
+            is_full = (
+                pending.items() >= self._settings.batch_max_messages
+                or pending.record_bytes >= MOST_RECORD_BYTES
+            )
+            if is_full and not self._flush():
                 # The rest comes again in the next connection, as does what could not be kept.
                 rest = publishes.part(start, end)
                 self._lost += len(rest) - len(rest.acknowledgeable())
@@ -381,6 +389,7 @@ class Intake:
         taken = self.records.take(part, positions, fleet, queued=queued)
         pending = self._pending
         pending.records += taken.records
+        pending.record_bytes += sum(len(record.body) for record in taken.records)
         pending.records_duplicate += taken.duplicates
         for received, reason, detail in taken.rejected:
             pending.records_quarantined[reason] += 1

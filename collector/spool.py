@@ -40,6 +40,7 @@ SNAPSHOT: Final = "snapshot"
 CONSUMERS = (STORED, SNAPSHOT)
 CACHED_MESSAGES = 65_536
 CACHED_BATCHES = 256
+BYTES_A_MESSAGE = 128
 VACUUM_PAGES = 2_000
 PROBE_SHARE = 0.9
 TRIM_BATCHES = 500
@@ -74,6 +75,11 @@ class Batch(NamedTuple):
     def stored(self) -> int:
         """How many items the telemetry store is given."""
         return len(self.messages) + len(self.records)
+
+    @property
+    def weight(self) -> int:
+        """What it takes to hold them, in messages: a record's body may be long."""
+        return self.stored + sum(len(record.body) for record in self.records) // BYTES_A_MESSAGE
 
 
 class Depth(NamedTuple):
@@ -273,7 +279,7 @@ class Spool:
     # -- reading -------------------------------------------------------------------------------------
 
     def read_after(self, seq: int, limit: int = 16, items: int | None = None) -> list[Batch]:
-        """At most `limit` batches after `seq`, in order; none more once they hold `items`.
+        """At most `limit` batches after `seq`, in order; none more once they weigh as many `items`.
 
         A batch whose checksum is wrong is set aside in the table `damaged`, logged, and told by `damages`.
         """
@@ -297,7 +303,7 @@ class Spool:
                         self._set_aside(number, count)
                     else:
                         batches.append(batch)
-                if items is not None and sum(batch.stored for batch in batches) >= items:
+                if items is not None and sum(batch.weight for batch in batches) >= items:
                     break
             return batches
 
@@ -431,13 +437,13 @@ class Spool:
 
     def _remember(self, batch: Batch) -> None:
         self._cache.append(batch)
-        self._cached += batch.stored
+        self._cached += batch.weight
         while len(self._cache) > CACHED_BATCHES or (self._cached > CACHED_MESSAGES and len(self._cache) > 1):
             self._uncache()
 
     def _uncache(self) -> None:
         oldest = self._cache.popleft()
-        self._cached -= oldest.stored
+        self._cached -= oldest.weight
         self._before_cache = oldest.seq
 
     def _set_aside(self, seq: int, count: int) -> None:
@@ -478,16 +484,17 @@ def _checksum(seq: int, count: int, body: bytes) -> int:
 
 def _is_whole(row: BatchRow) -> bool:
     seq, _, count, _, checksum, body = row
-    return _checksum(seq, count, body) == checksum
+    # A torn page may read as NULL, whatever the column allows.
+    return isinstance(body, bytes) and _checksum(seq, count, body) == checksum
 
 
 def _up_to(batches: Iterable[Batch], items: int | None) -> list[Batch]:
-    """The first batches, until they hold `items`."""
+    """The first batches, until they weigh as much as `items`."""
     taken: list[Batch] = []
     count = 0
     for batch in batches:
         taken.append(batch)
-        count += batch.stored
+        count += batch.weight
         if items is not None and count >= items:
             break
     return taken

@@ -124,7 +124,7 @@ class Post:
         now_us = self._context.clock.now_us()
         with self._context.db.write() as connection:
             before = outlets.held_by(connection, outlet.id)
-            if before is not None and is_gone(before, self._holder):
+            if before is not None and is_gone(before):
                 # It was killed: what it began goes on now, not when its claim ends.
                 outlets.release(connection, outlet.id, before)
             return outlets.claim(connection, outlet.id, self._holder, now_us, self._until_us(outlet, now_us))

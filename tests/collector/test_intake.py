@@ -13,7 +13,7 @@ from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import Device, Terms
 from pulse.settings import Settings
 from pulse.sharing import catalogue_file
-from pulse.sharing.catalogue import Catalogue, Version
+from pulse.sharing.catalogue import Catalogue, DataKind, Version
 from tests.collector.builders import SteppedClock
 
 BEAT = b"community/xinjinglou/camera/cam-1/heartbeat"
@@ -172,3 +172,15 @@ def test_what_an_earlier_process_took_is_a_duplicate(heard: Heard, tmp_path: Pat
     records_said(later, timed)
     later.turn()
     assert later.link.acknowledged == [(1, [1], 0)]
+
+
+def test_large_records_fill_a_batch_by_their_size(heard: Heard) -> None:
+    heard.know_gas()
+    kind = DataKind(id="gas_reading", name_zh="", name_en="", sources=("gas_alarm",), schema={})
+    heard.intake.records.kinds = DataKinds(Catalogue([Version("gas_reading", 0, 0, kind)]))
+    for _ in range(3):
+        records_said(heard, *[b'{"text":"' + b"x" * 60_000 + b'"}'] * 30)
+    assert [(epoch, len(mids)) for epoch, mids, _ in heard.link.acknowledged] == [(1, 90)]
+    (batch,) = heard.spool.read_after(0)
+    assert batch.stored == 90
+    assert batch.weight > 90 * 60_000 // 130

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from collector import spool as spool_module
 from collector import spoolfile
 from collector.spool import SNAPSHOT, STORED, Spool, SpoolFull, first_order, last_order
 from pulse.errors import Conflict, StoreError, StoreUnavailable
@@ -404,3 +405,20 @@ def test_a_salvage_that_a_crash_or_a_full_disk_interrupts_is_done_again(
         "spool.db",
         "spool.db.damaged-",
     ]
+
+
+def test_of_a_torn_file_a_row_that_reads_as_null_is_not_saved_and_holds_up_nothing(path: Path) -> None:
+    spool = opened(path)
+    whole = spool.append([beat("a")])
+    spool.close()
+    with sqlite3.connect(path) as db:
+        # What pages are torn like cannot be told to SQLite, so a table without its rules stands for it.
+        db.execute("CREATE TABLE torn AS SELECT * FROM batch")
+        db.execute("INSERT INTO torn SELECT seq + 1, written_us, count, oldest_us, checksum, NULL FROM batch")
+        db.execute("DROP TABLE batch")
+        db.execute("ALTER TABLE torn RENAME TO batch")
+    db.close()
+    assert spoolfile.salvage(path, path.with_name("aside"), spool_module._is_whole) == 1
+    salvaged = opened(path)
+    assert salvaged.read_after(0) == [whole]
+    salvaged.close()

@@ -110,12 +110,13 @@ def test_one_that_was_killed_here_holds_up_nobody(house: House) -> None:
 def test_who_may_be_there_still_is_waited_for() -> None:
     own = holder.holder_name()
     place, pid, _ = own.rsplit(":", 2)
-    assert not holder.is_gone(own, own)
-    assert holder.is_gone(f"{place}:{pid}:before", own), "what ran before in this container"
-    assert not holder.is_gone(f"{place}:{os.getppid()}:x", own)
-    assert not holder.is_gone(f"elsewhere:{place.partition(':')[2]}:999999999:x", own)
+    assert not holder.is_gone(own)
+    assert not holder.is_gone(holder.holder_name()), "another scheduler of this process"
+    assert holder.is_gone(f"{place}:{pid}:before"), "what ran before in this container"
+    assert not holder.is_gone(f"{place}:{os.getppid()}:x")
+    assert not holder.is_gone(f"elsewhere:{place.partition(':')[2]}:999999999:x")
     for garbled in ("", "here", "a:b", f"{place}:x:y", f"{place}:-1:y"):
-        assert not holder.is_gone(garbled, own)
+        assert not holder.is_gone(garbled)
 
 
 def test_two_schedulers_do_not_send_one_delivery_at_the_same_time(house: House) -> None:

@@ -51,7 +51,12 @@ def append(connection: Connection, versions: Iterable[Version]) -> None:
 
 def seed(connection: Connection, now_us: int) -> bool:
     """Let a catalogue in which nothing was ever said hold the default kinds from now on; whether it did."""
-    if connection.execute(select(table.c.id).limit(1)).first() is not None:
+    anything = select(table.c.id).limit(1)
+    if connection.execute(anything).first() is not None:
+        return False
+    # Processes that start together wait here for one another, and only the first finds it empty.
+    meta.grow(connection, meta.CATALOGUE)
+    if connection.execute(anything).first() is not None:
         return False
     append(connection, [Version(k.id, now_us, now_us, k, "system:default") for k in catalogue_file.default()])
     return True
