@@ -122,6 +122,9 @@ def readable_rows(path: Path) -> Iterator[BatchRow]:
                 ).fetchone()
                 if row is None or (order == "DESC" and row[0] <= last):
                     break
+                if row[0] <= edge if order == "ASC" else row[0] >= edge:
+                    # A torn tree may lead back to where one was.
+                    break
                 edge = row[0]
                 last = edge if order == "ASC" else last
                 yield row
