@@ -22,7 +22,7 @@ FULL = 1000
 """The length of a bar."""
 LEAST = 12
 """A step that anything has reached stays visible."""
-KEPT_S = 2.0
+KEPT_S = 4.0
 _DAYS = 7
 _SHARED = ("shared", "unknown", "not_shared", "not_collectable")
 _UNDER_WAY = frozenset({"on_its_way", "not_made", "not_due"})
