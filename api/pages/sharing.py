@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from api.context import Context
 from api.outlets.overview import Period, funnel_of
+from pulse import logs
 from pulse.clock import HOUR_US, SECOND_US, parse_time
+from pulse.errors import StoreUnavailable
 from pulse.indicators.books import AsOf
 from pulse.indicators.within import Within
 from pulse.sharing.funnel import Row, Stuck
@@ -15,6 +17,8 @@ from pulse.sharing.outlets import Outlet
 from pulse.stores.relational import catalogue, deliveries, outlets, receipts, repeats, reports
 from pulse.stores.relational.deliveries import Stored, Waiting
 from pulse.stores.relational.reports import Report
+
+_log = logs.get(__name__)
 
 WINDOW_US = HOUR_US
 """How far back the steps from collection to receipt are counted."""
@@ -91,6 +95,8 @@ class Sharing(NamedTuple):
     reports: tuple[Report, ...]
     again_us: Mapping[str, int | None]
     """By outlet, when something was last delivered again."""
+    away: bool
+    """Whether the telemetry store cannot be asked how far records came."""
 
 
 class Sharings:
@@ -134,8 +140,14 @@ def gathered(context: Context, within: Within) -> Sharing:
         sources = {kind.id: kind.sources[0] for kind in catalogue.load(connection).in_force(now_us).values()}
     rows: defaultdict[str, list[Row]] = defaultdict(list)
     period = Period(now_us - WINDOW_US, now_us)
-    for row in funnel_of(context.settings, context.db, context.store, now_us, period, within, known):
-        rows[row.data_kind].append(row)
+    away = False
+    try:
+        for row in funnel_of(context.settings, context.db, context.store, now_us, period, within, known):
+            rows[row.data_kind].append(row)
+    except StoreUnavailable as error:
+        # The ratio and its receipts lie in the database: they are told all the same.
+        _log.warning("funnel_unavailable", error=str(error))
+        away = True
     return Sharing(
         as_of,
         ratio,
@@ -157,6 +169,7 @@ def gathered(context: Context, within: Within) -> Sharing:
         ),
         tuple(sorted(told, key=Report.agrees)),
         again_us,
+        away,
     )
 
 
