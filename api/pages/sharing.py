@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from api.context import Context
 from api.outlets.overview import Period, funnel_of
+from pulse import logs
 from pulse.clock import HOUR_US, SECOND_US, parse_time
+from pulse.errors import StoreUnavailable
 from pulse.indicators.books import AsOf
 from pulse.indicators.within import Within
 from pulse.sharing.funnel import Row, Stuck
@@ -16,13 +18,15 @@ from pulse.stores.relational import catalogue, deliveries, outlets, receipts, re
 from pulse.stores.relational.deliveries import Stored, Waiting
 from pulse.stores.relational.reports import Report
 
+_log = logs.get(__name__)
+
 WINDOW_US = HOUR_US
 """How far back the steps from collection to receipt are counted."""
 FULL = 1000
 """The length of a bar."""
 LEAST = 12
 """A step that anything has reached stays visible."""
-KEPT_S = 2.0
+KEPT_S = 4.0
 _DAYS = 7
 _SHARED = ("shared", "unknown", "not_shared", "not_collectable")
 _UNDER_WAY = frozenset({"on_its_way", "not_made", "not_due"})
@@ -91,6 +95,8 @@ class Sharing(NamedTuple):
     reports: tuple[Report, ...]
     again_us: Mapping[str, int | None]
     """By outlet, when something was last delivered again."""
+    away: bool
+    """Whether the telemetry store cannot be asked how far records came."""
 
 
 class Sharings:
@@ -134,8 +140,14 @@ def gathered(context: Context, within: Within) -> Sharing:
         sources = {kind.id: kind.sources[0] for kind in catalogue.load(connection).in_force(now_us).values()}
     rows: defaultdict[str, list[Row]] = defaultdict(list)
     period = Period(now_us - WINDOW_US, now_us)
-    for row in funnel_of(context.settings, context.db, context.store, now_us, period, within, known):
-        rows[row.data_kind].append(row)
+    away = False
+    try:
+        for row in funnel_of(context.settings, context.db, context.store, now_us, period, within, known):
+            rows[row.data_kind].append(row)
+    except StoreUnavailable as error:
+        # The ratio and its receipts lie in the database: they are told all the same.
+        _log.warning("funnel_unavailable", error=str(error))
+        away = True
     return Sharing(
         as_of,
         ratio,
@@ -157,6 +169,7 @@ def gathered(context: Context, within: Within) -> Sharing:
         ),
         tuple(sorted(told, key=Report.agrees)),
         again_us,
+        away,
     )
 
 

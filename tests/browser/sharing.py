@@ -26,7 +26,7 @@ from tests.browser.town import FIRST_START, NOW, Town
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TODAY, YESTERDAY = "2026-11-23", "2026-11-22"
-ERROR = "http://127.0.0.1:9103/：连接被拒绝 / http://127.0.0.1:9103/: connection refused (attempt 9)"
+ERROR = "连接失败 / no connection: Connection refused"
 WATER_DOWN_MIN = 24
 
 OUTLETS = (

@@ -32,7 +32,7 @@ def test_where_records_are_stuck_is_seen_with_the_reason(visit: Visit, town: Tow
     counts = [int(text.replace(",", "")) for text in flow.locator(".flow-step b").all_inner_texts()]
     assert counts == sorted(counts, reverse=True)
     assert counts[3] < counts[2] < counts[1]
-    expect(flow.locator(".outlet-error")).to_contain_text("连接被拒绝")
+    expect(flow.locator(".outlet-error")).to_contain_text("连接失败")
     expect(page.locator("#o-water")).to_contain_text("未送达")
     expect(page.locator("#o-fire")).to_contain_text("正常投递")
 

@@ -1,6 +1,6 @@
 """The page of data sharing on the server's side: who sees what of it, and delivering again from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,9 +10,11 @@ from api.app import create_app
 from api.auth.guard import FORM_HEADER
 from pulse.access import reconciliation
 from pulse.access.roles import command_line
+from pulse.errors import StoreUnavailable
 from pulse.sharing.deliveries import Item, make
 from pulse.sharing.outlets import Outlet, Version
 from pulse.sharing.reconciling import of_ids
+from pulse.stores.base import Collected
 from pulse.stores.relational import deliveries, outlets
 from pulse.stores.relational.outlets import Position
 from tests.api.site import END, Site
@@ -68,6 +70,18 @@ def test_who_sees_one_community_sees_nothing_that_tells_of_others(client: TestCl
     assert 'id="o-water"' not in text
     assert "Water company" not in text
     assert text.count("They differ") == 1
+
+
+def test_while_the_telemetry_store_is_away_the_ratio_is_told_all_the_same(
+    site: Site, client: TestClient, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_period: int) -> Sequence[Collected]:
+        raise StoreUnavailable("no connection")
+
+    monkeypatch.setattr(site.store, "collected", away)
+    text = page(client, crowd, "viewer of all")
+    assert "The telemetry store cannot be reached" in text
+    assert 'id="o-fire"' in text
 
 
 def test_an_administrator_delivers_again_from_the_page(site: Site, client: TestClient, crowd: Crowd) -> None:
