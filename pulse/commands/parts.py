@@ -1,6 +1,7 @@
 """The parts of one installation, opened and closed together, and the threads that work on them."""
 
 import contextlib
+import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -61,16 +62,29 @@ def opened(settings: Settings) -> Iterator[Parts]:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGINT and SIGTERM set; a second SIGINT ends the process at once."""
-    stop = threading.Event()
+    """An event that SIGINT and SIGTERM set; a second SIGINT ends the process at once.
 
-    def asked(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
+    Another thread sets it: a handler runs in the main thread in the middle of anything, which may be looking
+    at this very event with its lock held.
+    """
+    stop = threading.Event()
+    asked: queue.SimpleQueue[int] = queue.SimpleQueue()
+    before: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if before and number == signal.SIGINT:
             raise KeyboardInterrupt
+        before.append(number)
+        # Made to be called from handlers: it takes no lock.
+        asked.put(number)
+
+    def obey() -> None:
+        asked.get()
         stop.set()
 
+    threading.Thread(target=obey, name="signals", daemon=True).start()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, asked)
+        signal.signal(number, ask)
     return stop
 
 
