@@ -9,7 +9,7 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sqlalchemy import Connection
@@ -20,34 +20,31 @@ from collector.booksreader import BooksReader
 from collector.coverage import Record
 from collector.datakinds import DataKinds
 from collector.flapping import Flappers
-from collector.flow import Flow
 from collector.incidents import Incidents
 from collector.intake import Intake, Told
 from collector.lease import Lease, LeaseLost
-from collector.publisher import REPEAT_S, Publisher
-from collector.records import AllFigures, Step, is_open, obeyed, summed, tells_coverage, write
+from collector.publisher import Publisher
+from collector.records import Step, is_open, obeyed, tells_coverage, write
 from collector.recovery import Books, Judged
 from collector.redeliveries import REMEMBERED
-from collector.sharing import SharingValues
-from collector.spool import Batch, Spool, last_order
+from collector.spool import Batch, Spool
 from collector.steady import SteadyClock
+from collector.strangers import Strangers
+from collector.telling import Teller
 from pulse import logs
-from pulse.batches import columns_of, joined
-from pulse.clock import MINUTE_US, SECOND_US, to_iso
+from pulse.batches import Flags, columns_of, joined
+from pulse.clock import SECOND_US, to_iso
 from pulse.errors import PulseError, StoreUnavailable
 from pulse.ledger.engine import Engine
 from pulse.ledger.flapping import FlapTerms
 from pulse.ledger.model import FOREVER, Blind
 from pulse.ledger.outcome import Outcome
 from pulse.limits import give_back_memory
-from pulse.messages import Message
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
-from pulse.stores.relational import catalogue, coverage, meta, recordmark, registry, spoolstatus
+from pulse.stores.relational import catalogue, coverage, meta, registry
 from pulse.stores.relational.coverage import Watermark
 from pulse.stores.relational.database import Database
-from pulse.stores.relational.recordmark import RecordMark
-from pulse.stores.relational.spoolstatus import SpoolStatus
 
 log = logs.get(__name__)
 
@@ -60,9 +57,6 @@ SNAPSHOT_S = 10.0
 SNAPSHOT_BYTES_PER_S = 2_000_000
 SNAPSHOT_SHARE = 0.02
 """Of the time at most: a large fleet's snapshots come less often, and a restart applies more messages."""
-INDICATOR_S = 0.5
-SHARING_S = 1.0
-DISCOVERED_AGAIN_US = MINUTE_US
 KEEP_SPOOLED_US = 30 * SECOND_US
 """What is this recent the broker may still deliver again after a restart."""
 MOST_PUBLISHED_AT_START = 20_000
@@ -72,10 +66,9 @@ MOST_HELD = 30_000
 in the spool, where it takes no memory."""
 MOST_JUDGED_ANEW = 200
 """Devices in one step, so that deadlines are noticed meanwhile."""
-MOST_STRANGERS = 100_000
 RECENT_BATCHES = 1_000
 BATCHES_AT_ONCE = 16
-_DUE = ("watermark", "spool", "registry", "coverage", "trim", "snapshot", "indicator", "sharing", "repeat")
+_DUE = ("watermark", "registry", "coverage", "trim", "snapshot")
 
 
 class Keeper:
@@ -115,12 +108,10 @@ class Keeper:
         self._waiting: deque[Told] = deque()
         self._postponed = columns_of(())
         self._held = False
-        self._discovered: dict[str, int] = {}
-        self._told: AllFigures | None = None
-        """The figures that were told last."""
+        self._strangers = Strangers()
+        self._teller = Teller(db, spool, intake, publisher, clock)
         self._told_waiting: int | None = None
         """How many messages wait for the telemetry store, as the database has it."""
-        self._flow = Flow()
         self._own_spool = True
         self._noted = False
         """Whether the database says that its ledger is written from this spool."""
@@ -131,14 +122,7 @@ class Keeper:
         self._stepped_s = 0.0
         self._catalogue: int | None = None
         """The version of the catalogue by which records are judged."""
-        self._record_mark: RecordMark | None = None
-        """How far records are stored, as the database has it."""
-        self._received_us: int | None = None
-        """Everything that was received before is in the spool, as the intake told last."""
-        self._strangers = 0
-        """Messages of strangers that are applied and not yet written."""
         self._reader = BooksReader(db, settings)
-        self._sharing = SharingValues()
         self._due = dict.fromkeys(_DUE, 0.0)
 
     # -- starting ------------------------------------------------------------------------------------
@@ -164,7 +148,7 @@ class Keeper:
             self._books = recovery.read_books(connection, self._settings, self._host_us())
             self._intake.registry = self._books.fleet
             self._take_catalogue(connection)
-            self._record_mark = recordmark.read(connection)
+            self._teller.begin(connection)
             # A snapshot beside which another collector has gone on writing is of the past.
             self._own_spool = recovery.is_own(connection, self._spool)
             snapshot = self._spool.load_snapshot() if self._own_spool else None
@@ -180,8 +164,7 @@ class Keeper:
             self._incidents = Incidents(connection, self._engine, self._books.fleet, self._through_us)
             self._flappers = Flappers(connection, self._flap_terms, self._through_us)
         self._postponed = columns_of(())
-        self._strangers = 0
-        self._discovered.clear()
+        self._strangers.forget()
         give_back_memory()
         self._begin_archive()
         with self._db.read() as connection:
@@ -321,7 +304,7 @@ class Keeper:
             idle = not self._waiting or self._held or self._can_wait()
             told = self._intake.told.get(timeout=wait_s if idle else 0)
             while True:
-                self._received_us = told.through_us
+                self._teller.received(told.through_us)
                 if self._waiting and not self._waiting[-1].actions and not told.actions:
                     self._waiting.pop()
                 self._waiting.append(told)
@@ -381,11 +364,14 @@ class Keeper:
         if not names:
             return
         fleet, new = self._books.fleet, self._books.fleet.positions(names)
-        said = self._archive.recent_where(lambda ids: np.isin(fleet.positions(ids), new))
         step = Step([], [], [], [], [], [])
-        step.add(self._engine.apply(said, self._through_us))
+        step.add(self._count_lately(lambda ids: np.isin(fleet.positions(ids), new), self._through_us))
         self._write(step, None, self._applied)
         self._observe(step)
+
+    def _count_lately(self, chosen: Callable[[Sequence[str]], Flags], now_us: int) -> Outcome:
+        """Count what devices said within the archive's window, of whom `chosen` says which are meant."""
+        return self._engine.apply(self._archive.recent_where(chosen), now_us)
 
     def _judge_anew(self) -> None:
         """Judge by changed terms what was heard before they were noticed; nothing else is unwritten then."""
@@ -450,27 +436,14 @@ class Keeper:
         outcome = self._engine.apply(ready, now_us)
         self._archive.remember(ready)
         self._postponed = waiting
-        strange = self._books.fleet.positions([origin.device for origin in fresh.origins]) < 0
-        strangers = fresh.take(strange[fresh.origin]) if strange.any() else columns_of(())
-        self._strangers += len(strangers)
         return Step(
             list(outcome.rebuilt),
             list(outcome.runs),
             list(outcome.transitions),
             [item for batch in batches for item in batch.quarantined],
-            self._newly_discovered(strangers),
+            self._strangers.among(fresh, self._books.fleet),
             [],
         )
-
-    def _newly_discovered(self, strangers: Sequence[Message]) -> list[Message]:
-        chosen = {}
-        for message in strangers:
-            if message.observed_us - self._discovered.get(message.device, 0) >= DISCOVERED_AGAIN_US:
-                chosen[message.device] = message
-        if len(self._discovered) > MOST_STRANGERS:
-            self._discovered.clear()
-        self._discovered.update({device: message.observed_us for device, message in chosen.items()})
-        return list(chosen.values())
 
     # -- writing -------------------------------------------------------------------------------------
 
@@ -480,7 +453,7 @@ class Keeper:
         at_us = self._through_us if told is None else told.through_us
         self._incidents.observe(step.transitions, self._books.fleet, at_us)
         damping = self._flappers.observe(step.transitions, self._books.fleet, at_us)
-        figures = self._changed_figures(now_s) if told is not None else None
+        figures = self._teller.changed_figures(self._engine.counts, now_s) if told is not None else None
         if not (any(step) or damping.news) and figures is None and now_s < self._due["watermark"]:
             return
         judged = None if self._engine.waiting else self._judging()
@@ -504,84 +477,26 @@ class Keeper:
             tells_waiting = waiting > (self._told_waiting or 0) or told is not None
             if tells_waiting and waiting != self._told_waiting:
                 coverage.set_waiting(connection, waiting)
-            tells = now_s >= self._due["spool"]
-            record_mark = self._records_stored() if tells else None
-            if tells:
-                spoolstatus.write(connection, self._spool_status(now_s))
-            if record_mark is not None:
-                recordmark.write(connection, record_mark)
+            standing = self._teller.standing(now_s)
+            if standing is not None:
+                standing.write(connection)
         self._noted = True
-        self._record_mark = record_mark or self._record_mark
         self._judged = judged or self._judged
         if tells_waiting:
             self._told_waiting = waiting
-        if tells:
-            self._due["spool"] = now_s + WATERMARK_S
         self._due["watermark"] = now_s + WATERMARK_S
-        if figures is not None:
-            self._told = figures
-            self._due["indicator"] = now_s + INDICATOR_S
-            self._publish_indicator(figures, at_us)
-
-    def _records_stored(self) -> RecordMark | None:
-        """How far the telemetry store has come with records; None if that says nothing new.
-
-        What waits for the store was received at its earliest reception or later, and what is in no batch yet
-        not before what the intake told last. What was said is never taken back.
-        """
-        if self._received_us is None:
-            return None
-        seq, waiting_us = self._spool.stored()
-        before_us = self._received_us if waiting_us is None else min(self._received_us, waiting_us)
-        said = self._record_mark or RecordMark(-1, before_us)
-        mark = RecordMark(max(said.order, last_order(seq)), max(said.observed_us, before_us))
-        return mark if mark != self._record_mark else None
+        self._teller.written(figures, at_us, standing, now_s)
 
     def _judging(self) -> Judged:
         """By what the engine judges."""
         return Judged(self._books.version, self._books.read_us)
-
-    def _changed_figures(self, now_s: float) -> AllFigures | None:
-        """The figures if they are others than were told last; compared every half second at most.
-
-        Not by transitions: what is in maintenance falls silent without one, and the raw rate changes.
-        """
-        if now_s < self._due["indicator"]:
-            return None
-        figures = self._engine.counts()
-        if figures == self._told:
-            self._due["indicator"] = now_s + INDICATOR_S
-            return None
-        return figures
-
-    def _spool_status(self, now_s: float) -> SpoolStatus:
-        depth = self._spool.depth()
-        rates = self._flow.counted(now_s, self._spool.taken, depth.messages)
-        since_us, why = self._intake.stalled or (None, None)
-        return SpoolStatus(
-            self._clock.now_us(),
-            *depth,
-            self._spool.used_bytes(),
-            self._spool.max_bytes,
-            None if rates is None else rates.in_per_s,
-            None if rates is None else rates.out_per_s,
-            why,
-            since_us,
-        )
 
     # -- beside the steps ----------------------------------------------------------------------------
 
     def keep_house(self) -> None:
         """What is due beside the steps."""
         now_s = self._clock.monotonic_s()
-        if now_s >= self._due["repeat"]:
-            self._due["repeat"] = now_s + REPEAT_S
-            self._publish_indicator(self._engine.counts(), self._through_us)
-            if self._sharing.last is not None:
-                self._publisher.sharing(self._sharing.last)
-        if now_s >= self._due["sharing"]:
-            self._due["sharing"] = now_s + SHARING_S
-            self._publish_sharing()
+        self._teller.look(self._engine.counts, self._through_us, now_s)
         if now_s >= self._due["trim"]:
             self._due["trim"] = now_s + TRIM_S
             with contextlib.suppress(StoreUnavailable):
@@ -667,10 +582,9 @@ class Keeper:
         )
         self._intake.registry = fresh.fleet
         outcome = self._engine.set_registry(fresh.fleet, fresh.maintenance, now_us)
-        said = self._archive.recent_where(
-            lambda ids: (fresh.fleet.positions(ids) >= 0) & (known.positions(ids) < 0)
+        later = self._count_lately(
+            lambda ids: (fresh.fleet.positions(ids) >= 0) & (known.positions(ids) < 0), now_us
         )
-        later = self._engine.apply(said, now_us)
         give_back_memory()
         return Outcome(
             outcome.runs + later.runs,
@@ -695,29 +609,9 @@ class Keeper:
 
     def _observe(self, step: Step) -> None:
         """Count and publish what a step wrote."""
-        metrics.UNREGISTERED.inc(self._strangers)
-        self._strangers = 0
-        noticed_us = self._clock.now_us()
-        for change in step.transitions:
-            if change.cause == "deadline_passed":
-                metrics.DETECTION_LAG.observe(max(0, noticed_us - change.at) / SECOND_US)
-            self._publisher.transition(change)
+        metrics.UNREGISTERED.inc(self._strangers.counted())
+        self._teller.changes(step.transitions)
 
     def _publish_all(self) -> None:
         for device, status in self._engine.statuses():
             self._publisher.status(device, status)
-
-    def _publish_indicator(self, figures: AllFigures, at_us: int) -> None:
-        whole, by_community = summed(figures)
-        self._publisher.indicator(whole, by_community, at_us)
-
-    def _publish_sharing(self) -> None:
-        """What the scheduler has published of data sharing since it was looked for last."""
-        try:
-            with self._db.read() as connection:
-                value = self._sharing.newer(connection)
-        except StoreUnavailable as error:
-            log.warning("sharing_unreadable", error=str(error))
-            return
-        if value is not None:
-            self._publisher.sharing(value)

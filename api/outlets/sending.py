@@ -1,9 +1,8 @@
 """Sending what waits for one department, one delivery after the other, and keeping what came of it.
 
 Whoever sends holds a claim on the outlet, taken by compare-and-set and ending by itself: two schedulers never
-send the same delivery at the same time, and one that died holds nothing up for long (on this machine: not
-at all). A claim that ran out
-while its holder still sent costs nothing but a repetition under the same id.
+send the same delivery at the same time, and one that died holds nothing up for long (on this machine: not at
+all). A claim that ran out while its holder still sent costs nothing but a repetition under the same id.
 """
 
 import secrets

@@ -9,14 +9,14 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pulse.clock import SECOND_US, parse_time, to_iso
+from pulse.clock import parse_time, to_iso
 from pulse.messages import Record
+from pulse.sharing import reconciling
 from pulse.sharing.catalogue import DataKind
 from pulse.sharing.masking import shared
 from pulse.sharing.outlets import Format, Outlet
@@ -32,8 +32,6 @@ QUIET = "quiet"
 NOT_IN_SERVICE = "not_in_service"
 NOT_IN_CATALOGUE = "not_in_catalogue"
 UNREADABLE = "unreadable"
-
-_SUM = 1 << 256
 
 
 class Item(NamedTuple):
@@ -256,16 +254,11 @@ def parts_of(items: Iterable[Item], quiet: Iterable[Quiet]) -> tuple[Part, ...]:
 
 def days_of(items: Iterable[Item], zone: ZoneInfo) -> tuple[Day, ...]:
     """Sums by kind and local day of measurement (of reception where that is not known)."""
-    sums: dict[tuple[str, str], list[int]] = {}
+    ids: dict[tuple[str, str], list[str]] = {}
     for item in items:
-        at_us = item.received_us if item.at_us is None else item.at_us
-        day = datetime.fromtimestamp(at_us // SECOND_US, UTC).astimezone(zone).date().isoformat()
-        found = sums.setdefault((item.data_kind, day), [0, 0])
-        found[0] += 1
-        found[1] += int.from_bytes(hashlib.sha256(item.id.encode("ascii")).digest(), "big")
-    return tuple(
-        Day(kind, day, count, f"{total % _SUM:064x}") for (kind, day), (count, total) in sorted(sums.items())
-    )
+        day = reconciling.day_of(item.at_us, item.received_us, zone)
+        ids.setdefault((item.data_kind, day), []).append(item.id)
+    return tuple(Day(kind, day, *reconciling.of_ids(found)) for (kind, day), found in sorted(ids.items()))
 
 
 def halves(
@@ -301,7 +294,7 @@ def _item(
     except (msgspec.DecodeError, ValueError):
         return UNREADABLE
     return Item(
-        f"{record.identity:016x}",
+        reconciling.record_id(record.identity),
         record.data_kind,
         record.community,
         record.device,
