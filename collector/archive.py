@@ -14,7 +14,7 @@ from pulse.stores.base import TelemetryStore
 from pulse.stores.relational import intervals
 from pulse.stores.relational.database import Database
 
-WINDOW_MESSAGES = 65_536
+WINDOW_MESSAGES = 32_768
 
 
 class Archive:

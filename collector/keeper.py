@@ -48,7 +48,7 @@ from pulse.stores.relational.database import Database
 
 log = logs.get(__name__)
 
-STEP_MESSAGES = 20_000
+STEP_MESSAGES = 10_000
 BACKLOG_STEP_S = 0.5
 WATERMARK_S = 1.0
 REGISTRY_S = 1.0
@@ -61,7 +61,7 @@ KEEP_SPOOLED_US = 30 * SECOND_US
 """What is this recent the broker may still deliver again after a restart."""
 MOST_PUBLISHED_AT_START = 20_000
 MOST_POSTPONED = 200_000
-MOST_HELD = 30_000
+MOST_HELD = 15_000
 """Messages of a backlog that wait for the telemetry store before the ledger reads no further: the rest waits
 in the spool, where it takes no memory."""
 MOST_JUDGED_ANEW = 200
@@ -236,6 +236,7 @@ class Keeper:
             for batch in batches:
                 self._intake.remember(batch.messages, still_open, batch.records)
             begin = batches[-1].seq
+        give_back_memory()
 
     def state_of(self, device: str) -> str | None:
         """The slug of a device's state as the ledger has it now; for the keeper's own thread."""

@@ -19,7 +19,7 @@ from pulse.clock import SECOND_US
 from pulse.messages import Message, Record
 from pulse.stores.sameness import BACKLOG_US, REDELIVERY_US
 
-REMEMBERED = 80_000
+REMEMBERED = 70_000
 REPEATED_US = 5 * SECOND_US
 """Within this a repeated time without a sequence number is a redelivery; a beat comes later."""
 

@@ -153,7 +153,7 @@ def _sqlite(url: URL, *, writer: bool) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA cache_size=-16000")
+        connection.execute("PRAGMA cache_size=-8000")
         if not writer:
             connection.execute("PRAGMA query_only=ON")
 
