@@ -75,10 +75,16 @@ def _check(db: Database, asked: Asked) -> None:
 
 def _period(asked: Asked, library: Library) -> Period:
     known_us = None if asked.known_at is None else parse_time(asked.known_at, "--known-at")
-    to_us = parse_time(asked.to, "--to") if asked.to is not None else known_us or library.as_of().at_us
+    to_us = parse_time(asked.to, "--to") if asked.to is not None else known_us or _complete_us(library)
     from_us = to_us - HOUR_US if asked.from_ is None else parse_time(asked.from_, "--from")
     within = None if asked.community is None else frozenset({asked.community})
     return Period(from_us, to_us, known_us, within, asked.device)
+
+
+def _complete_us(library: Library) -> int:
+    """Up to when the database is complete: the last that a collector wrote."""
+    as_of = library.as_of()
+    return as_of.blind_since_us if as_of.stale and as_of.blind_since_us is not None else as_of.at_us
 
 
 def _progress() -> Any:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from pulse.clock import DAY_US, Clock
+from pulse.clock import DAY_US, Clock, to_iso
+from pulse.errors import BadInput
 from pulse.indicators.books import Library
 from pulse.indicators.online_rate import check_period
 from pulse.indicators.within import Within, covers
@@ -86,10 +87,19 @@ class Recomputing:
     def compare(self, asked: Asked, passed: Callable[[int, int], None] | None = None) -> Comparison:
         """Compare messages and intervals; `passed` is told how many of how many devices are done.
 
-        Raises `BadInput` for a period that is none or lies in the future, `StoreUnavailable`.
+        Raises `BadInput` for a period that is none, lies in the future or reaches beyond what a collector
+        wrote last (there messages promise what nobody was there to see), `StoreUnavailable`.
         """
         check_period(asked.from_us, asked.to_us)
         _, as_of = self._library.moment(asked.to_us)
+        written_us = as_of.blind_since_us if as_of.stale else None
+        if written_us is not None and asked.to_us > written_us:
+            since = to_iso(written_us)
+            raise BadInput(
+                f"采集器自 {since} 起没有写入，其后无可复算 / no collector has written since {since}; "
+                "nothing behind it can be recomputed",
+                where="to",
+            )
         known_us = self._library.knowledge(asked.to_us, asked.known_us, as_of)
         opened = self._library.open(asked.from_us, asked.to_us, known_us)
         chosen = [d for d in opened.books.devices if _is_asked(asked, d)]

@@ -11,7 +11,7 @@ from pulse.errors import BadInput
 from pulse.indicators.recompute import RAW, Asked, Comparison, Recomputing
 from pulse.ledger.model import State
 from pulse.messages import Evidence
-from pulse.stores.relational import deletions, intervals
+from pulse.stores.relational import coverage, deletions, intervals
 from tests.api.site import END, T0, Site
 
 WEEK_US = 604_800 * SECOND_US
@@ -113,6 +113,20 @@ def test_the_command_tells_and_its_status_is_the_verdict(site: Site, monkeypatch
     assert status == 1
     assert "cam-5: 消息 messages online 80 s" in told
     assert "can no longer prove" in told
+
+
+def test_what_nobody_was_there_to_see_is_not_recomputed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that was alive when the collector ended is promised some time more by its last message."""
+    with site.db.read() as connection:
+        mark = coverage.watermark(connection)
+    assert mark is not None
+    site.clock.now = mark.written_us + 600 * SECOND_US
+    with pytest.raises(BadInput, match="no collector has written since"):
+        compare(site, Asked(T0, mark.through_us + 60 * SECOND_US))
+    assert compare(site, Asked(T0, mark.through_us)).differing == []
+    status, told = run(site, monkeypatch)
+    assert (status, "一致 / they agree" in told) == (0, True)
+    assert to_iso(mark.through_us) in told
 
 
 @pytest.mark.parametrize(
