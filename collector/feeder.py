@@ -1,7 +1,10 @@
 """From the spool to the telemetry store, in a thread of its own: the store may be slow or away for hours."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from prometheus_client import Counter
 
 from collector import metrics
 from collector.lease import Lease, LeaseLost
@@ -11,7 +14,7 @@ from pulse.batches import joined
 from pulse.clock import Clock
 from pulse.errors import StoreRejected, StoreUnavailable
 from pulse.messages import MAX_QUARANTINED_BYTES, Channel, Message, Quarantined, Record
-from pulse.stores.base import TelemetryStore, TransitionPoint
+from pulse.stores.base import TelemetryStore, TransitionPoint, Written
 from pulse.stores.relational import events, meta, quarantine
 from pulse.stores.relational.database import Database
 
@@ -28,6 +31,8 @@ LONGEST_WAIT_S = 10.0
 LONGEST_ASKED_S = 120.0
 """Of the wait that an overloaded store asks for."""
 CURSOR_KEY = "transitions_in_telemetry"
+
+_Item = TypeVar("_Item", Message, Record)
 
 
 class Feeder:
@@ -94,46 +99,35 @@ class Feeder:
         if batches:
             messages = joined([batch.messages for batch in batches])
             if len(messages):
-                self._give(messages)
+                self._give(messages, self._store.write_messages, metrics.STORED, metrics.KNOWN)
             records = [record for batch in batches for record in batch.records]
             if records:
-                self._give_records(records)
+                self._give(records, self._store.write_records, metrics.RECORDS_STORED, metrics.RECORDS_KNOWN)
             self._spool.advance(STORED, batches[-1].seq)
         return len(batches) == BATCHES_AT_ONCE or count >= MESSAGES_AT_ONCE
 
-    def _give(self, messages: Sequence[Message]) -> None:
-        """Store messages; a batch that the store rejects as a whole is halved until the culprit is alone."""
+    def _give(
+        self,
+        items: Sequence[_Item],
+        write: Callable[[Sequence[_Item]], Written],
+        stored: Counter,
+        known: Counter,
+    ) -> None:
+        """Store items; a batch that the store rejects as a whole is halved until the culprit is alone."""
         try:
-            written = self._store.write_messages(messages)
+            written = write(items)
         except StoreRejected as error:
-            if len(messages) == 1:
-                self._bury([(messages[0], str(error))])
+            if len(items) == 1:
+                self._bury([(items[0], str(error))])
                 return
-            half = len(messages) // 2
-            self._give(messages[:half])
-            self._give(messages[half:])
+            half = len(items) // 2
+            self._give(items[:half], write, stored, known)
+            self._give(items[half:], write, stored, known)
             return
-        metrics.STORED.inc(written.stored - written.known)
-        metrics.KNOWN.inc(written.known)
+        stored.inc(written.stored - written.known)
+        known.inc(written.known)
         if written.refused:
-            self._bury([(messages[position], reason) for position, reason in written.refused])
-
-    def _give_records(self, records: Sequence[Record]) -> None:
-        """The same for records."""
-        try:
-            written = self._store.write_records(records)
-        except StoreRejected as error:
-            if len(records) == 1:
-                self._bury([(records[0], str(error))])
-                return
-            half = len(records) // 2
-            self._give_records(records[:half])
-            self._give_records(records[half:])
-            return
-        metrics.RECORDS_STORED.inc(written.stored - written.known)
-        metrics.RECORDS_KNOWN.inc(written.known)
-        if written.refused:
-            self._bury([(records[position], reason) for position, reason in written.refused])
+            self._bury([(items[position], reason) for position, reason in written.refused])
 
     def _bury(self, refused: Sequence[tuple[Message | Record, str]]) -> None:
         of_records = sum(isinstance(one, Record) for one, _ in refused)

@@ -22,7 +22,7 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from json import loads
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -44,6 +44,7 @@ RESERVED_METRICS = frozenset(
 """Names that stores use for their own columns, fields and tags."""
 
 Member = float | int | bool | str | None
+M = TypeVar("M")
 
 _object = msgspec.json.Decoder(dict[str, Member])
 _METRIC = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -99,7 +100,7 @@ def decode(
     if at.channel is Channel.STATUS:
         evidence = _status_word(payload)
     elif payload:
-        members = _members(payload)
+        members = members_of(payload, _object)
         measured_us = time_us(members.get("ts"))
         seq = _sequence(members.get("seq"))
         evidence, fault = _health(members)
@@ -145,9 +146,14 @@ def _status_word(payload: bytes) -> Evidence:
     raise Refused("bad_status", "expected the word online or offline")
 
 
-def _members(payload: bytes) -> dict[str, Member]:
+def members_of(payload: bytes, decoder: "msgspec.json.Decoder[dict[str, M]]") -> dict[str, M]:
+    """The members of a JSON object that `decoder` takes. Raises `Refused`.
+
+    The decoder would silently let the last of two members of one name win: none may be given twice, at
+    whatever depth, since two readers would not read the same.
+    """
     try:
-        members = _object.decode(payload)
+        members = decoder.decode(payload)
     except msgspec.ValidationError as error:
         raise Refused(_shape(str(error)), str(error)) from None
     except UnicodeDecodeError as error:
@@ -158,10 +164,12 @@ def _members(payload: bytes) -> dict[str, Member]:
         raise Refused("not_json", str(error)) from None
     if len(members) > MAX_MEMBERS:
         raise Refused("too_many_members", f"{len(members)} members, at most {MAX_MEMBERS}")
-    # A flat object has one colon a member, and more only inside text: equal counts rule out a second
-    # member of the same name, which the decoder would let win silently.
+    # A flat object has one colon a member; more are within text, in objects within, or of a name given twice.
     if payload.count(b":") != len(members):
-        loads(payload, object_pairs_hook=refuse_duplicates)
+        try:
+            loads(payload, object_pairs_hook=_refuse_duplicates)
+        except RecursionError:
+            raise Refused("nested", "nested too deeply") from None
     return members
 
 
@@ -171,8 +179,7 @@ def _shape(error: str) -> str:
     return "nested" if error.startswith("Expected `bool") else "not_an_object"
 
 
-def refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    """A hook of the JSON parser: raises `Refused` (`duplicate_member`)."""
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:

@@ -8,7 +8,6 @@ A record without `ts` cannot be told from its own redelivery: each counts as a n
 """
 
 from functools import lru_cache
-from json import loads
 from typing import Any, NamedTuple
 
 import msgspec
@@ -62,25 +61,7 @@ def decode(
     at = place(topic)
     if len(payload) > max_bytes:
         raise Refused("oversized", f"{len(payload)} bytes, at most {max_bytes}")
-    try:
-        members = _object.decode(payload)
-    except msgspec.ValidationError as error:
-        out_of_range = "out of range" in str(error)
-        raise Refused("number_out_of_range" if out_of_range else "not_an_object", str(error)) from None
-    except UnicodeDecodeError as error:
-        raise Refused("not_utf8", str(error)) from None
-    except RecursionError:
-        raise Refused("nested", "nested too deeply") from None
-    except msgspec.DecodeError as error:
-        raise Refused("not_json", str(error)) from None
-    if len(members) > native.MAX_MEMBERS:
-        raise Refused("too_many_members", f"{len(members)} members, at most {native.MAX_MEMBERS}")
-    # More colons than members: some are within text, in objects within, or of a name given twice.
-    if payload.count(b":") != len(members):
-        try:
-            loads(payload, object_pairs_hook=native.refuse_duplicates)
-        except RecursionError:
-            raise Refused("nested", "nested too deeply") from None
+    members = native.members_of(payload, _object)
     measured_us = native.time_us(members.get("ts"))
     identity = native.identity(topic, payload, None if measured_us is not None else observed_us)
     return Draft(at, members, measured_us, identity)

@@ -16,6 +16,7 @@ from pulse.registry.model import check_duration, microseconds, seconds
 from pulse.stores.relational import audit, registry
 from pulse.stores.relational import policies as versions
 from pulse.stores.relational.policies import COMMUNITY, DEFAULT, DEVICE, EVERYTHING, KIND, MEMBERS, Version
+from pulse.versions import in_force, timeline
 
 MOST_REASON = 500
 MOST_LATENESS_S = 7 * DAY_US / SECOND_US
@@ -62,7 +63,7 @@ def declare(
             f"早于现在（{to_iso(now_us)}）；约定不改变过去 / lies in the past, which no policy changes",
             where="from",
         )
-    before = versions.timeline(_history(connection, scope, subject))
+    before = timeline(_history(connection, scope, subject))
     after = versions.declare(connection, scope, subject, members, now_us, since_us)
     if after is None:
         return None
@@ -72,7 +73,7 @@ def declare(
             f"{after.interval_us / SECOND_US:g} s",
             where="timeout_s",
         )
-    old = versions.in_force(before, after.since_us)
+    old = in_force(before, after.since_us)
     for community in concerned or (None,):
         audit.append(
             connection,
@@ -91,7 +92,7 @@ def listing(connection: Connection, actor: Actor, at_us: int, scope: str | None 
     """The versions in force at a time that say anything, the widest scopes first, of what the actor sees."""
     scopes = versions.SCOPES if scope is None else (scope,)
     found = versions.all_histories(connection, scopes)
-    holding = (versions.in_force(versions.timeline(own), at_us) for own in found.values())
+    holding = (in_force(timeline(own), at_us) for own in found.values())
     chosen = [
         version for version in holding if version is not None and version.says and _sees(actor, version)
     ]
@@ -114,7 +115,7 @@ def holding(
     """
     _check_seen(connection, actor, scope, subject)
     resolver = versions.Resolver(connection, round(default_timeout_s * SECOND_US))
-    chain = resolver.chain(versions.timeline(_history(connection, scope, subject)), at_us)
+    chain = resolver.chain(timeline(_history(connection, scope, subject)), at_us)
     words = {}
     for member in MEMBERS:
         says = next((v for v in chain if getattr(v, member) is not None), None)

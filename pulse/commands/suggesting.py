@@ -21,6 +21,7 @@ from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.opening import open_store
 from pulse.stores.relational import coverage, policies, registry
+from pulse.versions import timeline
 
 MOST_LISTED = 20
 """Devices listed below their kind; `--json` gives all."""
@@ -93,7 +94,7 @@ def _chosen(settings: Settings, whose: Whose, now_us: int) -> tuple[list[tuple[D
     agreed = []
     for device in chosen:
         terms = device.terms_at(now_us)
-        chain = resolver.chain(policies.timeline(own.get((policies.DEVICE, device.id), ())), now_us)
+        chain = resolver.chain(timeline(own.get((policies.DEVICE, device.id), ())), now_us)
         interval = policies.first_said(chain, "interval_us")
         agreed.append(Agreed(interval, terms.timeout, terms.max_lateness, terms.clock_untrusted))
     return list(zip(chosen, agreed, strict=True)), known

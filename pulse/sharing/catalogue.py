@@ -1,10 +1,8 @@
 """The catalogue of kinds of data: what each is, of what it consists, and how fresh it has to be.
 
-Versions are only ever added. One holds from its `since_us` on and is known from its `recorded_us` on; of
-several that hold at a time the one that was recorded last counts, as with policies.
+Its versions are only ever added (`pulse.versions`), as with policies.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Annotated, Any, Literal, NamedTuple
@@ -15,6 +13,7 @@ from pulse.clock import DAY_US, SECOND_US
 from pulse.errors import BadInput
 from pulse.ids import ID_PATTERN, check_id
 from pulse.ledger.model import FOREVER
+from pulse.versions import in_force, timeline
 
 Masking = Literal["hash", "mask", "drop"]
 """What becomes of a personal field before it is shared: a keyed digest of it, its first and last characters
@@ -73,11 +72,9 @@ class Catalogue:
         """The kinds in the catalogue at a time, as known at `known_us`, by id."""
         found = {}
         for name, history in sorted(self._histories.items()):
-            holding = timeline(history, known_us)
-            position = bisect_right(holding, at_us, key=lambda v: v.since_us)
-            says = holding[position - 1].says if position else None
-            if says is not None:
-                found[name] = says
+            version = in_force(timeline(history, known_us), at_us)
+            if version is not None and version.says is not None:
+                found[name] = version.says
         return found
 
     def history(self, name: str) -> list[Version]:
@@ -92,18 +89,6 @@ class Catalogue:
     def ids(self) -> list[str]:
         """Every kind that was ever in it."""
         return sorted(self._histories)
-
-
-def timeline(history: Iterable[Version], known_us: int = FOREVER) -> list[Version]:
-    """What holds from when on, in order of time; `history` is in the order of recording."""
-    holding: list[Version] = []
-    for version in history:
-        if version.recorded_us > known_us:
-            continue
-        while holding and holding[-1].since_us >= version.since_us:
-            holding.pop()
-        holding.append(version)
-    return holding
 
 
 def checked(members: Mapping[str, Any], where: str = "") -> DataKind:

@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy import Connection, and_, func, or_, select
 
 from pulse.access.chain import Entry, linked
 from pulse.access.roles import Actor
-from pulse.chain import FIRST, Head
-from pulse.stores.relational import meta
+from pulse.chain import Head
+from pulse.stores.relational import heads
 from pulse.stores.relational.tables import audit as table
 from pulse.stores.relational.values import canonical, insert, storable
 
@@ -56,8 +56,7 @@ def append(
     `action` is a slug such as `user.create`, `subject` what it was done to, such as `user:alice`. Members
     of `before` and `after` whose names tell of secrets are blanked out, here and not by the caller.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
+    heads.ordered(connection, _ORDER_LOCK)
     known = head(connection)
     # An entry that somebody slipped in behind the head must not stop the product; verifying shows it.
     last = max(known.number, connection.scalar(select(func.max(table.c.number))) or 0)
@@ -74,17 +73,13 @@ def append(
         after=_said(after),
     )
     connection.execute(insert(connection, table), entry._asdict())
-    meta.put(connection, _HEAD, f"{entry.number} {entry.digest}")
+    heads.write(connection, _HEAD, Head(entry.number, entry.digest))
     return entry
 
 
 def head(connection: Connection) -> Head:
     """The last entry as it was noted beside the log."""
-    noted = meta.get(connection, _HEAD)
-    if noted is None:
-        return Head(0, FIRST)
-    number, _, digest = noted.partition(" ")
-    return Head(int(number), digest)
+    return heads.read(connection, _HEAD)
 
 
 def walk(connection: Connection) -> Iterator[Entry]:

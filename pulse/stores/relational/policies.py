@@ -4,7 +4,6 @@ A version holds from its `since_us` on and is known from its `recorded_us` on. O
 time the one that was declared last counts: the last word holds from its time on, until the next one does.
 """
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from pulse.registry.model import Policy, seconds
 from pulse.stores.relational import meta, tables
 from pulse.stores.relational.tables import policies as table
 from pulse.stores.relational.values import upsert
+from pulse.versions import in_force, timeline
 
 DEFAULT, KIND, COMMUNITY, DEVICE = "default", "kind", "community", "device"
 SCOPES = (DEFAULT, KIND, COMMUNITY, DEVICE)
@@ -106,27 +106,6 @@ def all_histories(connection: Connection, scopes: Sequence[str]) -> dict[tuple[s
     for row in connection.execute(query.order_by(table.c.recorded_us)):
         found[row.scope, row.subject].append(_version(row))
     return dict(found)
-
-
-def timeline(history: Iterable[Version], known_us: int = FOREVER) -> list[Version]:
-    """What holds from when on, in order of time, by what was declared until `known_us`.
-
-    `history` is in the order of declaration.
-    """
-    holding: list[Version] = []
-    for version in history:
-        if version.recorded_us > known_us:
-            continue
-        while holding and holding[-1].since_us >= version.since_us:
-            holding.pop()
-        holding.append(version)
-    return holding
-
-
-def in_force(holding: Sequence[Version], at_us: int) -> Version | None:
-    """The version of a `timeline` that holds at a time."""
-    position = bisect_right(holding, at_us, key=lambda v: v.since_us)
-    return holding[position - 1] if position else None
 
 
 def declared(

@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, text
+from sqlalchemy import Connection, Row, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from pulse.chain import FIRST, Head, Link, Wrong, sealed
 from pulse.clock import MINUTE_US, to_iso
 from pulse.errors import BadInput, Conflict
-from pulse.stores.relational import meta
+from pulse.stores.relational import heads
 from pulse.stores.relational.tables import published as table
 from pulse.stores.relational.values import canonical
 
@@ -104,8 +104,7 @@ def append(connection: Connection, value: PublishedValue) -> None:
 def append_many(connection: Connection, values: Iterable[PublishedValue]) -> None:
     """Store values for good, all or none, in their order. Raises `Conflict` when one is there already."""
     # The order is taken before the end is looked up: whoever waits here then sees what the other added.
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
+    heads.ordered(connection, _ORDER_LOCK)
     known = head(connection)
     # A value that somebody slipped in behind the head must not stop the product; verifying shows it.
     number = max(known.number, connection.scalar(select(func.max(table.c.sequence))) or 0)
@@ -124,16 +123,12 @@ def append_many(connection: Connection, values: Iterable[PublishedValue]) -> Non
             f"{rows[0].name}: a value of that time is published already "
             f"(first of these: {to_iso(rows[0].at_us)}); what was published stays as it is"
         ) from error
-    meta.put(connection, _HEAD, f"{number} {link}")
+    heads.write(connection, _HEAD, Head(number, link))
 
 
 def head(connection: Connection) -> Head:
     """The last value's sequence and link as they were noted beside the table."""
-    noted = meta.get(connection, _HEAD)
-    if noted is None:
-        return Head(0, FIRST)
-    number, _, link = noted.partition(" ")
-    return Head(int(number), link)
+    return heads.read(connection, _HEAD)
 
 
 def walk(connection: Connection, from_us: int | None = None, to_us: int | None = None) -> Iterator[Stored]:

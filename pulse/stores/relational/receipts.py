@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterator
 from itertools import chain, groupby, repeat
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from pulse.chain import FIRST, Head
 from pulse.errors import Conflict
 from pulse.sharing.catalogue import DataKind
 from pulse.sharing.receipts import Acknowledged, Part, Receipt, parts_of, parts_text, seal
-from pulse.stores.relational import meta
+from pulse.stores.relational import heads
 from pulse.stores.relational.tables import communities, receipt_parts
 from pulse.stores.relational.tables import receipts as table
 from pulse.stores.relational.values import insert
@@ -29,8 +29,7 @@ def append(connection: Connection, receipt: Receipt) -> Receipt:
 
     Raises `Conflict` for a delivery of that outlet that has one.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
+    heads.ordered(connection, _ORDER_LOCK)
     known = head(connection)
     # One that somebody slipped in behind the head must not stop the product; verifying shows it.
     number = max(known.number, connection.scalar(select(func.max(table.c.number))) or 0) + 1
@@ -52,17 +51,13 @@ def append(connection: Connection, receipt: Receipt) -> Receipt:
     ]
     if rows:
         connection.execute(insert(connection, receipt_parts), rows)
-    meta.put(connection, _HEAD, f"{number} {made.link}")
+    heads.write(connection, _HEAD, Head(number, made.link))
     return made
 
 
 def head(connection: Connection) -> Head:
     """The last receipt's number and link as they were noted beside the table."""
-    noted = meta.get(connection, _HEAD)
-    if noted is None:
-        return Head(0, FIRST)
-    number, _, link = noted.partition(" ")
-    return Head(int(number), link)
+    return heads.read(connection, _HEAD)
 
 
 def walk(connection: Connection) -> Iterator[Receipt]:
