@@ -47,6 +47,7 @@ MOST_RECORD_BYTES = 4_000_000
 INSTALMENT_US = 5 * SECOND_US
 """A backlog is taken in instalments of this length; what one brings counts as received at its beginning."""
 
+_NOBODY: Ints = np.empty(0, dtype=np.int64)
 _DROPPED = DROPPED_TOPIC.encode()
 _UPTIME = UPTIME_TOPIC.encode()
 
@@ -92,7 +93,7 @@ class _Pending:
         self.skipped: list[Skip] = []
         self.epoch = 0
         """The connection that delivered it."""
-        self.mids: list[int] = []
+        self.mids: list[Ints] = []
         self.canaries: list[int] = []
         self.unacknowledgeable = 0
         self.since_s: float | None = None
@@ -104,6 +105,10 @@ class _Pending:
 
     def items(self) -> int:
         return self.accepted + len(self.records) + len(self.quarantined)
+
+    def unacknowledged(self) -> int:
+        """How many messages wait for their acknowledgement."""
+        return sum(map(len, self.mids))
 
     def messages(self) -> MessageColumns:
         """What was accepted, in the order of reception."""
@@ -234,13 +239,11 @@ class Intake:
             self._flush()
         start = 0
         try:
-            if not self._own_topics.isdisjoint(publishes.topics):
-                for at, topic in enumerate(publishes.topics):
-                    if topic in self._own_topics:
-                        self._receive_devices(publishes, start, at)
-                        start = at + 1
-                        self._wait_for(publishes, start)
-                        self._receive_own(publishes.one(at))
+            for at in publishes.of_topics(self._own_topics):
+                self._receive_devices(publishes, start, at)
+                start = at + 1
+                self._wait_for(publishes, start)
+                self._receive_own(publishes.one(at))
             self._receive_devices(publishes, start, len(publishes))
         finally:
             self._ahead_us = None
@@ -256,7 +259,7 @@ class Intake:
             pending.since_s = self._heard_s
             pending.epoch = self.link.epoch
         if message.qos:
-            pending.mids.append(message.mid)
+            pending.mids.append(np.array([message.mid], dtype=np.int64))
         if message.topic == _DROPPED:
             self._count_dropped(message)
         elif message.topic == _UPTIME:
@@ -283,7 +286,7 @@ class Intake:
             records = self._take(part)
             # Only now: a message that could not be taken must not be acknowledged with the others.
             mids = part.acknowledgeable()
-            pending.mids.extend(mids)
+            pending.mids.append(mids)
             pending.unacknowledgeable += len(part) - len(mids)
             pending.received += len(part) - records
             metrics.RECEIVED.inc(len(part) - records)
@@ -322,7 +325,7 @@ class Intake:
         due_s = TELL_EVERY_S
         if pending.since_s is not None:
             waited_s = now_s - pending.since_s
-            if waited_s >= delay_s or (quiet and len(pending.mids) >= ENOUGH_UNACKNOWLEDGED):
+            if waited_s >= delay_s or (quiet and pending.unacknowledged() >= ENOUGH_UNACKNOWLEDGED):
                 self._flush()
             else:
                 due_s = min(due_s, delay_s - waited_s)
@@ -347,14 +350,14 @@ class Intake:
         """Decode, check the places, recognise redeliveries; gives how many were records."""
         queued = not self.coverage.listening
         try:
-            plain = self._many.decode(part.topics, part.payloads, part.flags, part.observed_us, queued=queued)
+            plain = self._many.decode(part, queued=queued)
         except Exception:
             log.exception("decoding_many_failed", consequence="these messages are decoded one by one")
-            plain = Plain(columns_of(()), np.empty(0, dtype=np.int64), list(range(len(part))))
+            plain = Plain(columns_of(()), _NOBODY, list(range(len(part))))
         columns, positions = plain.columns, plain.positions
         fleet, records = self.registry, 0
         if plain.others:
-            of_records = [at for at in plain.others if is_record_topic(part.topics[at])]
+            of_records = [at for at in plain.others if is_record_topic(part.topic(at))]
             records = len(of_records)
             if records:
                 self._take_records(part, of_records, fleet, queued)
@@ -376,7 +379,7 @@ class Intake:
             columns, positions = columns.take(~misplaced), positions[~misplaced]
         if not len(columns):
             return records
-        kept = self._redeliveries.admit_many(columns, lambda: part.redelivered(positions.tolist()))
+        kept = self._redeliveries.admit_many(columns, lambda: part.redelivered(positions))
         self._pending.duplicates += len(columns) - len(kept)
         if len(kept):
             # What was admitted one by one has its origins counted anew.
@@ -525,7 +528,7 @@ class Intake:
             metrics.BATCH_MESSAGES.observe(pending.items())
         pending.count()
         self._pending = _Pending()
-        self.link.acknowledge(pending.epoch, pending.mids)
+        self.link.acknowledge(pending.epoch, np.concatenate([_NOBODY, *pending.mids]))
         now_us = self._clock.now_us()
         actions: list[Action] = []
         if pending.latest_live_us is not None:
@@ -553,8 +556,8 @@ class Intake:
         metrics.RECORDS_GIVEN_UP.inc(self._pending.records_received)
         log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
         self._lost += self._pending.unacknowledgeable
-        self._redeliveries.forget(self._pending.messages())
-        self._redeliveries.forget(self._pending.records)
+        self._redeliveries.forget(self._pending.messages().identity.tolist())
+        self._redeliveries.forget([record.identity for record in self._pending.records])
         self._sequences.forget()
         self._pending = _Pending()
         self._end_cause = coverage.SPOOL_STALLED
