@@ -41,7 +41,7 @@ class Metrics(NamedTuple):
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    origins: list[tuple[str, str, str, int]]
+    origins: msgspec.Raw
     columns: list[bytes]
     faults: dict[int, str]
     metrics: list[tuple[tuple[str, ...], bytes, bytes]]
@@ -162,17 +162,6 @@ class MessageColumns(Sequence[Message]):
         own = self._by_device.get(device)
         return [] if own is None else [self._message(at) for at in own.tolist()]
 
-    def packed(self) -> bytes:
-        """Everything but the orders as bytes, for `unpacked`."""
-        return msgspec.msgpack.encode(
-            _Packed(
-                [(o.device, o.community, o.kind, int(o.channel)) for o in self.origins],
-                [np.ascontiguousarray(column).tobytes() for column in self.columns().values()],
-                dict(self.faults),
-                [(g.names, g.rows.astype(np.int32).tobytes(), g.values.tobytes()) for g in self.metrics],
-            )
-        )
-
     def _message(self, at: int) -> Message:
         measured = int(self.measured[at])
         origin = self.origins[self.origin[at]]
@@ -207,29 +196,54 @@ class MessageColumns(Sequence[Message]):
         return dict(zip(found.names, found.values[row[at]].tolist(), strict=True))
 
 
-def unpacked(body: bytes, like: Sequence[Origin] = ()) -> MessageColumns:
-    """What `packed` gave. Raises `BadInput` if it is none of ours.
-
-    `like` are the origins of another batch: where they are the same, both share them.
+class Packing:
+    """Messages as bytes and back; remembers the origins of the last batch, as most have the same. One thread
+    at a time.
     """
-    try:
-        saved = msgspec.msgpack.decode(body, type=_Packed)
-        origins = [
-            Origin(device, community, kind, _CHANNELS[channel])
-            for device, community, kind, channel in saved.origins
-        ]
-        shared = like if list(like) == origins else origins
-        columns = {
-            name: np.frombuffer(column, dtype=kind)
-            for (name, kind), column in zip(_TYPES.items(), saved.columns, strict=True)
-        }
-        metrics = []
-        for names, packed_rows, values in saved.metrics:
-            rows = np.frombuffer(packed_rows, dtype=np.int32).astype(np.int64)
-            metrics.append(Metrics(names, rows, np.frombuffer(values).reshape(len(rows), len(names))))
-    except (msgspec.DecodeError, ValueError, IndexError) as error:
-        raise BadInput(f"not a batch of messages: {error}") from error
-    return MessageColumns(shared, columns, saved.faults, metrics)
+
+    def __init__(self) -> None:
+        self._origins: Sequence[Origin] = ()
+        self._packed_origins = msgspec.msgpack.encode(())
+
+    def packed(self, messages: MessageColumns) -> bytes:
+        """Everything but the orders."""
+        if messages.origins is not self._origins:
+            said = [(o.device, o.community, o.kind, int(o.channel)) for o in messages.origins]
+            self._origins, self._packed_origins = messages.origins, msgspec.msgpack.encode(said)
+        return msgspec.msgpack.encode(
+            _Packed(
+                msgspec.Raw(self._packed_origins),
+                [np.ascontiguousarray(column).tobytes() for column in messages.columns().values()],
+                dict(messages.faults),
+                [(g.names, g.rows.astype(np.int32).tobytes(), g.values.tobytes()) for g in messages.metrics],
+            )
+        )
+
+    def unpacked(self, body: bytes) -> MessageColumns:
+        """What `packed` gave; batches with the same origins share them. Raises `BadInput` if it is none."""
+        try:
+            saved = msgspec.msgpack.decode(body, type=_Packed)
+            self._take_origins(bytes(saved.origins))
+            columns = {
+                name: np.frombuffer(column, dtype=kind)
+                for (name, kind), column in zip(_TYPES.items(), saved.columns, strict=True)
+            }
+            metrics = []
+            for names, packed_rows, values in saved.metrics:
+                rows = np.frombuffer(packed_rows, dtype=np.int32).astype(np.int64)
+                metrics.append(Metrics(names, rows, np.frombuffer(values).reshape(len(rows), len(names))))
+        except (msgspec.DecodeError, ValueError, IndexError) as error:
+            raise BadInput(f"not a batch of messages: {error}") from error
+        return MessageColumns(self._origins, columns, saved.faults, metrics)
+
+    def _take_origins(self, packed: bytes) -> None:
+        if packed != self._packed_origins:
+            said = msgspec.msgpack.decode(packed, type=list[tuple[str, str, str, int]])
+            self._origins = [
+                Origin(device, community, kind, _CHANNELS[channel])
+                for device, community, kind, channel in said
+            ]
+            self._packed_origins = packed
 
 
 def columns_of(messages: Sequence[Message]) -> MessageColumns:

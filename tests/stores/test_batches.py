@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse.batches import MessageColumns, columns_of, joined, unpacked
+from pulse.batches import MessageColumns, Packing, columns_of, joined
 from pulse.errors import BadInput
 from pulse.messages import Channel, Evidence, Message
+from tests.collector.builders import beat
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TIMES = st.integers(-(10**16), 10**16)
@@ -61,16 +62,27 @@ def test_joined_columns_are_all_messages_in_order(parts: list[list[Message]]) ->
     assert joined([columns_of(part) for part in parts]) == [m for part in parts for m in part]
 
 
-@given(MESSAGES)
-def test_bytes_give_the_columns_back(messages: list[Message]) -> None:
-    columns = columns_of(messages)
-    assert unpacked(columns.packed()).with_order(5) == columns.with_order(5)
+@given(st.lists(MESSAGES, max_size=4), st.booleans())
+def test_bytes_give_the_columns_back(batches: list[list[Message]], one: bool) -> None:
+    packing, unpacking = Packing(), Packing()
+    columns = [columns_of(messages) for messages in batches]
+    if one:
+        unpacking = packing
+    for batch, body in [(batch, packing.packed(batch)) for batch in (*columns, *columns)]:
+        assert unpacking.unpacked(body).with_order(5) == batch.with_order(5)
+
+
+def test_batches_with_the_same_origins_share_them() -> None:
+    packing = Packing()
+    bodies = [packing.packed(columns_of([beat(seq=seq)])) for seq in range(2)]
+    first, second = map(Packing().unpacked, bodies)
+    assert first.origins is second.origins
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"\x94\x90\x90\x80\x90"])
 def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
     with pytest.raises(BadInput):
-        unpacked(body)
+        Packing().unpacked(body)
 
 
 def test_positions_outside_are_refused() -> None:
