@@ -1,13 +1,15 @@
 """What the catalogue says of a record: whether its kind of data is known, who may send it, and its form."""
 
-from typing import Any, NamedTuple
-
-import jsonschema_rs
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pulse import logs
 from pulse.errors import Refused
 from pulse.ledger.model import FOREVER
 from pulse.sharing.catalogue import Catalogue, DataKind
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 log = logs.get(__name__)
 
@@ -15,15 +17,27 @@ SHOWN = 300
 """Characters of what a schema says of a record."""
 
 
-class _Known(NamedTuple):
-    """A kind of data in force, with what checks its records; None where its schema cannot be used."""
+class _Known:
+    """A kind of data in force, with what checks its records."""
 
-    says: DataKind
-    validator: jsonschema_rs.Draft202012Validator | None
+    def __init__(self, says: DataKind) -> None:
+        self.says = says
+
+    @cached_property
+    def validator(self) -> "jsonschema_rs.Draft202012Validator | None":
+        """None where its schema cannot be used. Made for the first record: many a site has none."""
+        import jsonschema_rs  # noqa: PLC0415 - 5 MB
+
+        try:
+            # A schema may refer to addresses: none is ever fetched.
+            return jsonschema_rs.Draft202012Validator(self.says.schema, offline=True)
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            log.error("schema_unusable", data_kind=self.says.id, error=str(error)[:SHOWN])
+            return None
 
 
 class DataKinds:
-    """A catalogue made ready to judge records. Not for several threads, but may be made in another one."""
+    """A catalogue that judges records. Not for several threads, but may be made in another one."""
 
     def __init__(self, catalogue: Catalogue | None = None, now_us: int = 0) -> None:
         self._catalogue = catalogue or Catalogue(())
@@ -58,26 +72,14 @@ class DataKinds:
         """Make ready what holds at a time, and note until when it does."""
         self._from_us = max((edge for edge in self._edges if edge <= at_us), default=-FOREVER)
         self._until_us = min((edge for edge in self._edges if edge > at_us), default=FOREVER)
-        earlier = {name: known for name, known in self._known.items() if known.validator is not None}
-        self._known = {}
+        earlier, self._known = self._known, {}
         for name, says in self._catalogue.in_force(at_us).items():
             same = earlier.get(name)
-            if same is not None and same.says.schema == says.schema:
-                self._known[name] = _Known(says, same.validator)
-            else:
-                self._known[name] = _Known(says, _validator(says))
+            # Its validator is of use only with the same schema.
+            self._known[name] = same if same is not None and same.says == says else _Known(says)
 
 
-def _validator(says: DataKind) -> jsonschema_rs.Draft202012Validator | None:
-    try:
-        # A schema may refer to addresses: none is ever fetched.
-        return jsonschema_rs.Draft202012Validator(says.schema, offline=True)
-    except (ValueError, jsonschema_rs.ReferencingError) as error:
-        log.error("schema_unusable", data_kind=says.id, error=str(error)[:SHOWN])
-        return None
-
-
-def _explained(error: jsonschema_rs.ValidationError) -> str:
+def _explained(error: "jsonschema_rs.ValidationError") -> str:
     """Which member, and what is wrong with it."""
     path = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in error.instance_path)
     said = error.message if len(error.message) <= SHOWN else f"{error.message[: SHOWN - 1]}…"

@@ -9,7 +9,7 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from sqlalchemy import Connection
@@ -68,6 +68,8 @@ MOST_JUDGED_ANEW = 200
 """Devices in one step, so that deadlines are noticed meanwhile."""
 RECENT_BATCHES = 1_000
 BATCHES_AT_ONCE = 16
+MESSAGES_AT_ONCE = 2_000
+"""Of the spool that are read at once at the start; at least one batch."""
 _DUE = ("watermark", "registry", "coverage", "trim", "snapshot")
 
 
@@ -194,16 +196,13 @@ class Keeper:
         """Fill the window with what is applied and still in the spool."""
         begin = self._spool.seq_before_newest(WINDOW_MESSAGES, RECENT_BATCHES)
         began = False
-        # A few at a time, so that what they lay in on disk is not in memory at once.
-        while batches := self._spool.read_after(begin, limit=BATCHES_AT_ONCE):
-            for batch in batches:
-                if batch.seq > self._applied:
-                    continue
-                if not began and len(batch.messages):
-                    self._archive.begin(int(batch.messages.observed.min()), self._applied)
-                    began = True
-                self._archive.remember(batch.messages)
-            begin = batches[-1].seq
+        for batch in self._spooled(begin):
+            if batch.seq > self._applied:
+                continue
+            if not began and len(batch.messages):
+                self._archive.begin(int(batch.messages.observed.min()), self._applied)
+                began = True
+            self._archive.remember(batch.messages)
         if not began:
             self._archive.begin(self._through_us, self._applied)
 
@@ -231,12 +230,17 @@ class Keeper:
         )
         # Of a gap every doubt counts, however long ago it arose.
         wanted = (REMEMBERED, None) if still_open is None else (FOREVER, RECENT_BATCHES)
-        begin = self._spool.seq_before_newest(*wanted)
-        while batches := self._spool.read_after(begin, limit=BATCHES_AT_ONCE):
-            for batch in batches:
-                self._intake.remember(batch.messages, still_open, batch.records)
-            begin = batches[-1].seq
+        for batch in self._spooled(self._spool.seq_before_newest(*wanted)):
+            self._intake.remember(batch.messages, still_open, batch.records)
         give_back_memory()
+
+    def _spooled(self, seq: int) -> Iterator[Batch]:
+        """The batches after `seq`, a few at a time: what they lay in on disk takes as much memory as they."""
+        while batches := self._spool.read_after(seq, limit=BATCHES_AT_ONCE, items=MESSAGES_AT_ONCE):
+            seq = batches[-1].seq
+            yield from batches
+            # Not beside the next ones.
+            del batches
 
     def state_of(self, device: str) -> str | None:
         """The slug of a device's state as the ledger has it now; for the keeper's own thread."""

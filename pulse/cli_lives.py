@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from pulse.cli_credentials import credentials_app
 from pulse.options import DataDir
 from pulse.settings import load
 
 app = typer.Typer(
     help="设备：启用、停用、更换、移动与口令 / Lives and credentials of devices.", no_args_is_help=True
 )
+app.add_typer(credentials_app, name="credentials")
 
 _Device = Annotated[str, typer.Argument(metavar="DEVICE", help="设备编号 / Device id.")]
 _Id = Annotated[int, typer.Argument(metavar="ID", help="变更编号 / Number of the step.")]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pulse.cli_departments import reconcile
 from pulse.options import DataDir
 from pulse.settings import load
 
@@ -110,6 +111,9 @@ def outlet_retry(outlet: _Id, data_dir: DataDir = None) -> None:
     from pulse.commands import outlets as command
 
     typer.echo(command.retry(load(data_dir=data_dir), outlet))
+
+
+outlet_app.command("reconcile")(reconcile)
 
 
 @sharing_app.command("ratio")

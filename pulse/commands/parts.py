@@ -42,7 +42,6 @@ def opened(settings: Settings) -> Iterator[Parts]:
     """
     logs.configure(settings.log_level)
     allow_connections(CONNECTIONS)
-    share_heap()
     try:
         # What lies there tells who lives where, and holds the hashes of passwords.
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,6 +66,8 @@ def stop_on_signals() -> threading.Event:
     Another thread sets it: a handler runs in the main thread in the middle of anything, which may be looking
     at this very event with its lock held.
     """
+    # Here begins the first thread beside this one.
+    share_heap()
     stop = threading.Event()
     asked: queue.SimpleQueue[int] = queue.SimpleQueue()
     before: list[int] = []

@@ -8,7 +8,6 @@ from pulse import logs
 from pulse.errors import SettingsError, StoreUnavailable
 from pulse.settings import Settings
 from pulse.stores.base import TelemetryStore
-from pulse.stores.sqlite import SqliteTelemetryStore
 
 log = logs.get(__name__)
 
@@ -25,6 +24,8 @@ def open_store(
     Raises `SettingsError` naming the setting that is wrong, `StoreError` if the file cannot be used.
     """
     if not settings.influxdb_url:
+        from pulse.stores.sqlite import SqliteTelemetryStore  # noqa: PLC0415 - as below
+
         file = SqliteTelemetryStore(settings.data_dir / TELEMETRY_FILE)
         file.open()
         return file

@@ -6,7 +6,6 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from pulse.errors import Conflict
-from pulse.sharing import catalogue_file
 from pulse.sharing.catalogue import Catalogue, DataKind, Version, members
 from pulse.stores.relational import meta
 from pulse.stores.relational.tables import data_kinds as table
@@ -58,6 +57,8 @@ def seed(connection: Connection, now_us: int) -> bool:
     meta.grow(connection, meta.CATALOGUE)
     if connection.execute(anything).first() is not None:
         return False
+    from pulse.sharing import catalogue_file  # noqa: PLC0415 - with it comes YAML, for the very first start
+
     append(connection, [Version(k.id, now_us, now_us, k, "system:default") for k in catalogue_file.default()])
     return True
 

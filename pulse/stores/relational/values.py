@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from pulse.errors import BadInput
 from pulse.ledger.model import FOREVER
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 def to_null(at_us: int) -> int | None:
@@ -54,5 +57,7 @@ def upsert(
 def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """The back end's own insert, which knows ON CONFLICT."""
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - loaded for the connection already
+
         return postgresql.insert(table)
     return sqlite.insert(table)
