@@ -20,7 +20,6 @@ ABSENT = -(1 << 62)
 """Stands for "no measured time" in its column; no time that a dialect accepts is that early."""
 
 _EVIDENCE = list(Evidence)
-_CHANNELS = list(Channel)
 
 
 class Origin(NamedTuple):
@@ -41,7 +40,7 @@ class Metrics(NamedTuple):
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    origins: list[tuple[str, str, str, int]]
+    origins: msgspec.Raw
     columns: list[bytes]
     faults: dict[int, str]
     metrics: list[tuple[tuple[str, ...], bytes, bytes]]
@@ -166,7 +165,7 @@ class MessageColumns(Sequence[Message]):
         """Everything but the orders as bytes, for `unpacked`."""
         return msgspec.msgpack.encode(
             _Packed(
-                [(o.device, o.community, o.kind, int(o.channel)) for o in self.origins],
+                _packed_origins(self.origins),
                 [np.ascontiguousarray(column).tobytes() for column in self.columns().values()],
                 dict(self.faults),
                 [(g.names, g.rows.astype(np.int32).tobytes(), g.values.tobytes()) for g in self.metrics],
@@ -214,11 +213,8 @@ def unpacked(body: bytes, like: Sequence[Origin] = ()) -> MessageColumns:
     """
     try:
         saved = msgspec.msgpack.decode(body, type=_Packed)
-        origins = [
-            Origin(device, community, kind, _CHANNELS[channel])
-            for device, community, kind, channel in saved.origins
-        ]
-        shared = like if list(like) == origins else origins
+        same = bool(like) and saved.origins == _packed_origins(like)
+        origins = like if same else msgspec.msgpack.decode(saved.origins, type=list[Origin])
         columns = {
             name: np.frombuffer(column, dtype=kind)
             for (name, kind), column in zip(_TYPES.items(), saved.columns, strict=True)
@@ -227,9 +223,13 @@ def unpacked(body: bytes, like: Sequence[Origin] = ()) -> MessageColumns:
         for names, packed_rows, values in saved.metrics:
             rows = np.frombuffer(packed_rows, dtype=np.int32).astype(np.int64)
             metrics.append(Metrics(names, rows, np.frombuffer(values).reshape(len(rows), len(names))))
-    except (msgspec.DecodeError, ValueError, IndexError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise BadInput(f"not a batch of messages: {error}") from error
-    return MessageColumns(shared, columns, saved.faults, metrics)
+    return MessageColumns(origins, columns, saved.faults, metrics)
+
+
+def _packed_origins(origins: Sequence[Origin]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(list(origins)))
 
 
 def columns_of(messages: Sequence[Message]) -> MessageColumns:
@@ -262,6 +262,17 @@ def columns_of(messages: Sequence[Message]) -> MessageColumns:
         for names, (at, values) in groups.items()
     ]
     return MessageColumns(list(numbers), columns, faults, metrics, table[:, -1].copy())
+
+
+def by_number(numbers: NDArray[np.integer[Any]]) -> Ints:
+    """The positions in ascending order of numbers that fit 32 bits and are not negative; a stable order.
+
+    numpy sorts 16 bits by counting, ten times as fast as more of them.
+    """
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    if len(numbers) and numbers.max() >> 16:
+        order = order[np.argsort((numbers >> 16).astype(np.uint16)[order], kind="stable")]
+    return order
 
 
 def joined(parts: Sequence[MessageColumns]) -> MessageColumns:

@@ -1,69 +1,81 @@
 """Lines of `heartbeat` for many messages at once, column by column."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse.batches import Ints, MessageColumns, Metrics, Origin
-from pulse.messages import Evidence
+from pulse.messages import Channel, Evidence
 from pulse.stores.influx import receipts
-from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, STATUS, metric_key, string, tags
-from pulse.stores.influx.texts import Lines, Piece, constant, decimal, put_together, strings, whole
+from pulse.stores.influx.lines import HEARTBEAT, LATE, NS_PER_US, STATUS, metric_key, string, tags
+from pulse.stores.influx.spans import Spans
+from pulse.stores.influx.texts import Lines, Piece, choice, constant, decimal, put_together, strings, whole
 
-_EVIDENCE = list(Evidence)
+_STATUS = [f' status="{STATUS[said]}",receipt="'.encode() for said in product(Channel, Evidence)]
 
 
 class MessageLines:
-    """Renders messages; remembers what repeats: the heads of lines and the names of metrics.
+    """Renders messages; remembers what repeats: the tags of origins and the names of metrics.
 
     Not for several threads.
     """
 
     def __init__(self, remembered: int = 200_000) -> None:
         self._remembered = remembered
-        self._heads: dict[tuple[Origin, int], bytes] = {}
+        self._tags: dict[Origin, bytes] = {}
         self._keys: dict[str, bytes] = {}
 
     def render(self, messages: MessageColumns, ns: Ints) -> Lines:
         """The line of each message, at its nanoseconds."""
-        if not len(messages):
+        count = len(messages)
+        if not count:
             return Lines.of(())
-        heads, head = self._heads_of(messages)
+        occurring, which = _distinct(messages.origin, len(messages.origins))
+        origins = [messages.origins[number] for number in occurring.tolist()]
+        channel = np.fromiter((o.channel for o in origins), dtype=np.int64, count=len(origins))
         pieces = [
+            constant(HEARTBEAT.encode()),
+            choice(self._tags_of(origins), which),
+            choice(_STATUS, channel[which] * len(Evidence) + messages.evidence),
             Piece(receipts.packed(messages), receipts.CHARACTERS),
             constant(b'"'),
             *_numbers(messages),
-            *(piece for group in messages.metrics for piece in self._metrics(group, len(messages))),
+            *(piece for group in messages.metrics for piece in self._metrics(group, count)),
             *_others(messages, ns),
-            constant(b" "),
-            whole(ns),
-            constant(b"\n"),
+            *_end(ns),
         ]
-        return put_together(heads, head, pieces)
+        return put_together(pieces, count)
 
-    def _heads_of(self, messages: MessageColumns) -> tuple[list[bytes], Ints]:
-        """The beginnings of lines up to the receipt, and which of them each message has."""
-        which = messages.origin.astype(np.int64) * len(_EVIDENCE) + messages.evidence
-        occurring = np.zeros(len(messages.origins) * len(_EVIDENCE), dtype=bool)
-        occurring[which] = True
-        numbers = np.flatnonzero(occurring)
-        position = np.empty(len(occurring), dtype=np.int64)
-        position[numbers] = np.arange(len(numbers))
-        heads = [
-            self._head(messages.origins[number // len(_EVIDENCE)], number % len(_EVIDENCE))
-            for number in numbers.tolist()
+    def render_spans(self, origins: Sequence[Origin], spans: Spans, ns: Ints) -> Lines:
+        """The line of each span, at its nanoseconds; `origins` are those of its messages."""
+        if not len(spans):
+            return Lines.of(())
+        occurring, which = _distinct(spans.origin, len(origins))
+        pieces = [
+            constant(LATE.encode()),
+            choice(self._tags_of([origins[number] for number in occurring.tolist()]), which),
+            *_whole_field(b" received_us", spans.received_us),
+            *_whole_field(b",first_ns", spans.first_ns),
+            *_whole_field(b",last_ns", spans.last_ns),
+            *_whole_field(b",messages", spans.messages),
+            *_end(ns),
         ]
-        return heads, position[which]
+        return put_together(pieces, len(spans))
 
-    def _head(self, origin: Origin, evidence: int) -> bytes:
-        found = self._heads.get((origin, evidence))
-        if found is None:
-            if len(self._heads) >= self._remembered:
-                self._heads.clear()
-            status = STATUS[origin.channel, _EVIDENCE[evidence]]
-            found = f'{HEARTBEAT}{tags(origin)} status="{status}",receipt="'.encode()
-            self._heads[origin, evidence] = found
-        return found
+    def _tags_of(self, origins: Sequence[Origin]) -> list[bytes]:
+        known = self._tags
+        found = list(map(known.get, origins))
+        if None not in found:
+            return cast(list[bytes], found)
+        if len(known) + len(origins) > self._remembered:
+            known.clear()
+        for origin in origins:
+            if origin not in known:
+                known[origin] = tags(origin).encode()
+        return [known[origin] for origin in origins]
 
     def _metrics(self, group: Metrics, count: int) -> Iterator[Piece]:
         """The metrics of a group."""
@@ -87,17 +99,17 @@ class MessageLines:
 def _numbers(messages: MessageColumns) -> Iterator[Piece]:
     """The sequence numbers of those that have one."""
     if messages.numbered.all():
-        yield from _whole_field(b"seq", messages.seq, None)
+        yield from _whole_field(b",seq", messages.seq)
     elif messages.numbered.any():
         rows = np.flatnonzero(messages.numbered)
-        yield from _whole_field(b"seq", messages.seq[rows], rows)
+        yield from _whole_field(b",seq", messages.seq[rows], rows)
 
 
 def _others(messages: MessageColumns, ns: Ints) -> Iterator[Piece]:
     """What few messages have: a measured time that is not their timestamp, a fault, the retain flag."""
     elsewhere = np.flatnonzero(messages.dated() & (messages.measured != ns // NS_PER_US))
     if len(elsewhere):
-        yield from _whole_field(b"measured_us", messages.measured[elsewhere], elsewhere)
+        yield from _whole_field(b",measured_us", messages.measured[elsewhere], elsewhere)
     if messages.faults:
         texts = [f",fault={string(fault)}".encode() for fault in messages.faults.values()]
         yield strings(texts, np.fromiter(messages.faults, dtype=np.int64))
@@ -105,7 +117,23 @@ def _others(messages: MessageColumns, ns: Ints) -> Iterator[Piece]:
         yield constant(b",retained=t", np.flatnonzero(messages.retained))
 
 
-def _whole_field(name: bytes, numbers: Ints, rows: Ints | None) -> Iterator[Piece]:
-    yield constant(b",%s=" % name, rows)
+def _whole_field(name: bytes, numbers: Ints, rows: Ints | None = None) -> Iterator[Piece]:
+    yield constant(b"%s=" % name, rows)
     yield whole(numbers, rows)
     yield constant(b"i", rows)
+
+
+def _end(ns: Ints) -> Iterator[Piece]:
+    yield constant(b" ")
+    yield whole(ns)
+    yield constant(b"\n")
+
+
+def _distinct(numbers: NDArray[np.integer[Any]], count: int) -> tuple[Ints, Ints]:
+    """Which of so many numbers occur, and for each number its position among them."""
+    occurs = np.zeros(count, dtype=bool)
+    occurs[numbers] = True
+    occurring = np.flatnonzero(occurs)
+    position = np.empty(count, dtype=np.int64)
+    position[occurring] = np.arange(len(occurring))
+    return occurring, position[numbers]

@@ -16,11 +16,11 @@ from pulse.stores.influx import indicators, late, lookup, marks, reading, record
 from pulse.stores.influx.client import BUCKET_SETTING, Client, Misconfigured
 from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, transition_line
 from pulse.stores.influx.memory import Memory
-from pulse.stores.influx.placing import Examined, Placer
+from pulse.stores.influx.placing import Placer
 from pulse.stores.influx.records import RecordWriter
 from pulse.stores.influx.rendering import MessageLines
 from pulse.stores.influx.setup import ensure_bucket
-from pulse.stores.influx.spans import Span, first_free, span_line, spans_of, stand
+from pulse.stores.influx.spans import Spans, first_free, spans_of, stand, stands
 from pulse.stores.influx.texts import Lines
 from pulse.stores.influx.writing import write_lines
 from pulse.stores.sameness import BACKLOG_US
@@ -71,7 +71,8 @@ class InfluxTelemetryStore:
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages; they can be read when this returns."""
         refused: dict[int, str] = {}
-        accepted, positions = messages, list(range(len(messages)))
+        accepted: Sequence[Message] = messages
+        positions: Sequence[int] = range(len(messages))
         if not (isinstance(messages, MessageColumns) and are_acceptable(messages)):
             refused = self._unacceptable(messages)
             positions = [position for position in positions if position not in refused]
@@ -145,7 +146,7 @@ class InfluxTelemetryStore:
         sent = np.flatnonzero(placed.written)
         refused = dict(placed.refused)
         # First the spans: one whose messages never come is harmless, a late message without one is not found.
-        for line, reason in write_lines(self._client, self._span_lines(placer, messages, examined, spans)):
+        for line, reason in write_lines(self._client, self._span_lines(placer, messages, spans)):
             of_span = placed.late & (messages.origin == spans[line].origin)
             refused.update(dict.fromkeys(np.flatnonzero(of_span).tolist(), reason))
         if len(sent) < len(messages):
@@ -159,22 +160,19 @@ class InfluxTelemetryStore:
         known[list(refused)] = False
         return refused, int(known.sum())
 
-    def _span_lines(
-        self, placer: Placer, messages: MessageColumns, examined: Examined, spans: Sequence[Span]
-    ) -> Lines:
+    def _span_lines(self, placer: Placer, messages: MessageColumns, spans: Spans) -> Lines:
         """The lines of what came late; each point stands where none of its device stands."""
-        last_ns, lines = placer.memory.late_ns, []
-        number_of = (
-            dict(zip(messages.origin.tolist(), examined.device.tolist(), strict=True)) if spans else {}
-        )
-        for span in spans:
-            number = number_of[span.origin]
+        last_ns = placer.memory.late_ns
+        stand_ns, told = stands(spans, last_ns[spans.device])
+        last_ns[spans.device[told]] = stand_ns[told]
+        for at in np.flatnonzero(~told).tolist():
+            number, span = spans.device[at], spans[at]
             ns = stand(span, int(last_ns[number]))
             if ns is None:
                 ns = first_free(span, late.standing(self._client, messages.origins[span.origin].device, span))
             last_ns[number] = max(int(last_ns[number]), ns)
-            lines.append(span_line(messages, span, ns))
-        return Lines.of(lines)
+            stand_ns[at] = ns
+        return self._lines.render_spans(messages.origins, spans, stand_ns)
 
     def seen(self, messages: Sequence[Message]) -> list[bool]:
         """For each message, whether the same one is stored already."""

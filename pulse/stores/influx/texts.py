@@ -52,13 +52,15 @@ class Lines:
 class Piece(NamedTuple):
     """A piece of every line, or of those at the positions `rows`.
 
-    `texts` are one for all, or one a line: in an array each ends where its element ends, and the bytes before
-    its `lengths` are anything. In an array none is wider than all that stands before it in the line.
+    `texts` are one for all, or those of an array, one a line, or that of a sequence that `which` says. In an
+    array each ends where its element ends, and the bytes before its `lengths` are anything; none may be wider
+    than what stands before it in the line.
     """
 
     texts: bytes | Sequence[bytes] | NDArray[np.void]
     lengths: Ints | int
     rows: Ints | None = None
+    which: Ints | None = None
 
 
 def constant(text: bytes, rows: Ints | None = None) -> Piece:
@@ -68,7 +70,15 @@ def constant(text: bytes, rows: Ints | None = None) -> Piece:
 
 def strings(texts: Sequence[bytes], rows: Ints) -> Piece:
     """Pieces of any length; they cost more than others."""
-    return Piece(texts, np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)), rows)
+    return Piece(texts, _sizes(texts), rows)
+
+
+def choice(texts: Sequence[bytes], which: Ints) -> Piece:
+    """Of some texts, the one of each line."""
+    occurring = np.flatnonzero(np.bincount(which, minlength=len(texts)))
+    if len(occurring) == 1:
+        return constant(texts[int(occurring[0])])
+    return Piece(texts, _sizes(texts)[which], which=which)
 
 
 def whole(numbers: Ints, rows: Ints | None = None) -> Piece:
@@ -102,42 +112,25 @@ def decimal(values: NDArray[np.float64], rows: Ints | None = None) -> Iterator[P
     yield _encoded(values, rows)
 
 
-def put_together(heads: Sequence[bytes], head: Ints, pieces: Sequence[Piece]) -> Lines:
-    """Lines, at least one: each begins with the head of that number and has the pieces in this order."""
-    own = np.fromiter(map(len, heads), dtype=np.int64, count=len(heads))
-    lengths = own[head]
+def put_together(pieces: Sequence[Piece], count: int) -> Lines:
+    """So many lines of these pieces, in this order."""
+    lengths = np.zeros(count, dtype=np.int64)
     for piece in pieces:
         if piece.rows is None:
             lengths += piece.lengths
         else:
             lengths[piece.rows] += piece.lengths
-    at = np.cumsum(lengths)
-    lines = Lines(np.empty(int(at[-1]), dtype=np.uint8), at.copy())
-    buffer = lines._buffer
+    ends = np.cumsum(lengths)
+    buffer = np.empty(int(ends[-1]) if count else 0, dtype=np.uint8)
+    at = ends.copy()
     for piece in reversed(pieces):
-        ends = at if piece.rows is None else at[piece.rows]
-        _put(buffer, piece, ends)
         if piece.rows is None:
+            _put(buffer, piece, at)
             at -= piece.lengths
         else:
-            at[piece.rows] = ends - piece.lengths
-    _put_heads(buffer, heads, head, at - own[head])
-    return lines
-
-
-def _put_heads(buffer: NDArray[np.uint8], heads: Sequence[bytes], head: Ints, begins: Ints) -> None:
-    """Write the heads where the lines begin, those of one length at a time."""
-    lengths = np.fromiter(map(len, heads), dtype=np.int64, count=len(heads))
-    for length in np.unique(lengths).tolist():
-        own = np.flatnonzero(lengths == length)
-        table = np.array([heads[number] for number in own.tolist()], dtype=f"S{length}").view(f"V{length}")
-        if len(own) == len(heads):
-            _at(buffer, length)[begins] = table[head]
-        else:
-            where = np.full(len(heads), -1, dtype=np.int64)
-            where[own] = np.arange(len(own))
-            rows = np.flatnonzero(where[head] >= 0)
-            _at(buffer, length)[begins[rows]] = table[where[head[rows]]]
+            _put(buffer, piece, at[piece.rows])
+            at[piece.rows] -= piece.lengths
+    return Lines(buffer, ends)
 
 
 def _put(buffer: NDArray[np.uint8], piece: Piece, ends: Ints) -> None:
@@ -147,10 +140,31 @@ def _put(buffer: NDArray[np.uint8], piece: Piece, ends: Ints) -> None:
         _at(buffer, len(texts))[ends - len(texts)] = np.void(texts)
     elif isinstance(texts, np.ndarray):
         _at(buffer, texts.itemsize)[ends - texts.itemsize] = texts
+    elif piece.which is not None:
+        _put_chosen(buffer, texts, piece.which, ends)
     else:
         to = buffer.data
         for text, end in zip(texts, ends.tolist(), strict=True):
             to[end - len(text) : end] = text
+
+
+def _put_chosen(buffer: NDArray[np.uint8], texts: Sequence[bytes], which: Ints, ends: Ints) -> None:
+    """Write the chosen texts, those of one length at a time."""
+    sizes = _sizes(texts)
+    for size in np.unique(sizes).tolist():
+        own = np.flatnonzero(sizes == size)
+        table = np.array([texts[number] for number in own.tolist()], dtype=f"S{size}").view(f"V{size}")
+        if len(own) == len(texts):
+            _at(buffer, size)[ends - size] = table[which]
+        else:
+            where = np.full(len(texts), -1, dtype=np.int64)
+            where[own] = np.arange(len(own))
+            rows = np.flatnonzero(where[which] >= 0)
+            _at(buffer, size)[ends[rows] - size] = table[where[which[rows]]]
+
+
+def _sizes(texts: Sequence[bytes]) -> Ints:
+    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
 
 
 def _at(buffer: NDArray[np.uint8], width: int) -> NDArray[np.void]:
