@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse.batches import ABSENT, columns_of
+from pulse.batches import ABSENT, Origin, columns_of
 from pulse.errors import StoreRejected
 from pulse.messages import Channel, Evidence, Message
 from pulse.stores.acceptable import INT64_MAX, INT64_MIN
@@ -30,6 +30,7 @@ from pulse.stores.influx.lines import (
     transition_line,
 )
 from pulse.stores.influx.rendering import MessageLines
+from pulse.stores.influx.spans import Spans
 from pulse.stores.influx.texts import Lines
 from tests.stores.samples import METRIC_NAMES, T, message, messages
 
@@ -151,6 +152,27 @@ def test_a_fleet_with_rare_messages_has_the_lines_that_they_have_alone() -> None
     at = [T * 1000 - n for n in range(2000)]
     expected = [plain_line(m, ns) for m, ns in zip(batch, at, strict=True)]
     assert split(MessageLines().render(columns_of(batch), np.array(at))) == expected
+
+
+SPANS = st.lists(
+    st.tuples(
+        st.integers(0, 2), *[st.integers(INT64_MIN, INT64_MAX)] * 3, st.integers(1, 10**6), NANOSECONDS
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(SPANS)
+def test_each_span_has_the_line_that_it_would_have_alone(given_: list[tuple[int, ...]]) -> None:
+    origins = [Origin(f"d{'x' * n}", "c", "k", Channel.HEARTBEAT) for n in range(3)]
+    columns = [np.array(column, dtype=np.int64) for column in zip(*given_, strict=True)]
+    spans = Spans(columns[0], *columns[:5])
+    assert split(MessageLines().render_spans(origins, spans, columns[5])) == [
+        f"late,community=c,device=d{'x' * origin},kind=k received_us={received}i"
+        f",first_ns={first}i,last_ns={last}i,messages={count}i {ns}"
+        for origin, received, first, last, count, ns in given_
+    ]
 
 
 def test_no_message_has_no_line() -> None:
