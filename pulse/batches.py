@@ -20,7 +20,6 @@ ABSENT = -(1 << 62)
 """Stands for "no measured time" in its column; no time that a dialect accepts is that early."""
 
 _EVIDENCE = list(Evidence)
-_CHANNELS = list(Channel)
 
 
 class Origin(NamedTuple):
@@ -208,8 +207,8 @@ class Packing:
     def packed(self, messages: MessageColumns) -> bytes:
         """Everything but the orders."""
         if messages.origins is not self._origins:
-            said = [(o.device, o.community, o.kind, int(o.channel)) for o in messages.origins]
-            self._origins, self._packed_origins = messages.origins, msgspec.msgpack.encode(said)
+            self._origins = messages.origins
+            self._packed_origins = msgspec.msgpack.encode(list(messages.origins))
         return msgspec.msgpack.encode(
             _Packed(
                 msgspec.Raw(self._packed_origins),
@@ -232,17 +231,13 @@ class Packing:
             for names, packed_rows, values in saved.metrics:
                 rows = np.frombuffer(packed_rows, dtype=np.int32).astype(np.int64)
                 metrics.append(Metrics(names, rows, np.frombuffer(values).reshape(len(rows), len(names))))
-        except (msgspec.DecodeError, ValueError, IndexError) as error:
+        except (msgspec.DecodeError, ValueError) as error:
             raise BadInput(f"not a batch of messages: {error}") from error
         return MessageColumns(self._origins, columns, saved.faults, metrics)
 
     def _take_origins(self, packed: bytes) -> None:
         if packed != self._packed_origins:
-            said = msgspec.msgpack.decode(packed, type=list[tuple[str, str, str, int]])
-            self._origins = [
-                Origin(device, community, kind, _CHANNELS[channel])
-                for device, community, kind, channel in said
-            ]
+            self._origins = msgspec.msgpack.decode(packed, type=list[Origin])
             self._packed_origins = packed
 
 
@@ -276,6 +271,17 @@ def columns_of(messages: Sequence[Message]) -> MessageColumns:
         for names, (at, values) in groups.items()
     ]
     return MessageColumns(list(numbers), columns, faults, metrics, table[:, -1].copy())
+
+
+def by_number(numbers: NDArray[np.integer[Any]]) -> Ints:
+    """The positions in ascending order of numbers that fit 32 bits and are not negative; a stable order.
+
+    numpy sorts 16 bits by counting, ten times as fast as more of them.
+    """
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    if len(numbers) and numbers.max() >> 16:
+        order = order[np.argsort((numbers >> 16).astype(np.uint16)[order], kind="stable")]
+    return order
 
 
 def joined(parts: Sequence[MessageColumns]) -> MessageColumns:

@@ -1,6 +1,7 @@
 """What every telemetry store takes: one check in front of all back ends, so that none is laxer."""
 
-from collections.abc import Mapping
+import string
+from collections.abc import Collection, Mapping
 from math import isfinite
 
 import numpy as np
@@ -13,6 +14,14 @@ INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 TIME_MIN_US, TIME_MAX_US = INT64_MIN // 1000 + 1_000_000, INT64_MAX // 1000 - 1_000_000
 """Reception times that still fit 64 bits in nanoseconds, which InfluxDB counts in (years 1677 to 2262)."""
+
+WORTH_A_TABLE = 20
+"""Ids; fewer are looked at one by one."""
+
+_LONGEST = 64
+_FIRST, _FURTHER = np.zeros((2, 256), dtype=bool)
+_FIRST[list(f"{string.ascii_letters}{string.digits}".encode())] = True
+_FURTHER[list(f"{string.ascii_letters}{string.digits}._-".encode())] = True
 
 
 class Checker:
@@ -76,7 +85,26 @@ def are_acceptable(messages: MessageColumns) -> bool:
         and all(np.isfinite(group.values).all() for group in messages.metrics)
         and all(_encodable(name) for group in messages.metrics for name in group.names)
         and all(map(_encodable, messages.faults.values()))
-        and all(is_id(o.device) and is_id(o.community) and is_id(o.kind) for o in messages.origins)
+        and _are_ids({o.community for o in messages.origins} | {o.kind for o in messages.origins})
+        and _are_ids([o.device for o in messages.origins])
+    )
+
+
+def _are_ids(texts: Collection[str]) -> bool:
+    """Whether `is_id` says so of all; of many at once it is a fifth of the work."""
+    if len(texts) < WORTH_A_TABLE:
+        return all(map(is_id, texts))
+    joined = "\n".join((*texts, ""))
+    if not joined.isascii():
+        return False
+    characters = np.frombuffer(joined.encode(), dtype=np.uint8)
+    ends = np.flatnonzero(characters == ord("\n"))
+    begins = np.append(0, ends[:-1] + 1)
+    return bool(
+        len(ends) == len(texts)
+        and (ends - begins <= _LONGEST).all()
+        and _FIRST[characters[begins]].all()
+        and np.count_nonzero(_FURTHER[characters]) == len(characters) - len(ends)
     )
 
 

@@ -1,14 +1,15 @@
 """Messages in columns are the messages that were put in."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse.batches import MessageColumns, Packing, columns_of, joined
+from pulse.batches import MessageColumns, Packing, by_number, columns_of, joined
 from pulse.errors import BadInput
 from pulse.messages import Channel, Evidence, Message
-from tests.collector.builders import beat
+from tests.stores.samples import message
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TIMES = st.integers(-(10**16), 10**16)
@@ -74,15 +75,29 @@ def test_bytes_give_the_columns_back(batches: list[list[Message]], one: bool) ->
 
 def test_batches_with_the_same_origins_share_them() -> None:
     packing = Packing()
-    bodies = [packing.packed(columns_of([beat(seq=seq)])) for seq in range(2)]
+    bodies = [packing.packed(columns_of([message(seq=seq)])) for seq in range(2)]
     first, second = map(Packing().unpacked, bodies)
     assert first.origins is second.origins
+
+
+@given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 5), max_size=40))
+def test_positions_by_number_keep_the_order_of_equals(numbers: list[int]) -> None:
+    expected = sorted(range(len(numbers)), key=numbers.__getitem__)
+    assert by_number(np.array(numbers, dtype=np.int64)).tolist() == expected
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"\x94\x90\x90\x80\x90"])
 def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
     with pytest.raises(BadInput):
         Packing().unpacked(body)
+
+
+def test_origins_on_a_channel_that_is_none_are_refused() -> None:
+    body = Packing().packed(columns_of([message()]))
+    known = msgspec.msgpack.encode([("cam-1", "xinjinglou", "camera", 0)])
+    assert body.count(known) == 1
+    with pytest.raises(BadInput):
+        Packing().unpacked(body.replace(known, known[:-1] + b"\x07"))
 
 
 def test_positions_outside_are_refused() -> None:

@@ -259,7 +259,7 @@ def test_a_metric_that_somebody_stored_as_text_is_set_aside(
 ) -> None:
     store = open_influx()
     client = backend.client()
-    client.write([f'heartbeat,device=other level="high" {T * 1000}'])
+    client.write(f'heartbeat,device=other level="high" {T * 1000}'.encode())
     client.close()
     batch = [
         message(device=f"d{n}", identity=n, order=n, metrics={"level" if n in {3, 11} else "v": 1.0})

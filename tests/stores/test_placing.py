@@ -17,7 +17,7 @@ from pulse.stores.influx.memory import Memory
 from pulse.stores.influx.placing import Placer
 from pulse.stores.influx.reading import in_order_of_reception
 from pulse.stores.influx.rows import Point
-from pulse.stores.influx.spans import Span, first_free, spans_of, stand
+from pulse.stores.influx.spans import Span, Spans, first_free, spans_of, stand, stands
 from tests.stores.samples import T, message
 
 
@@ -196,6 +196,29 @@ def test_spans_stand_at_their_reception_one_behind_the_other() -> None:
     assert stand(span, T * 1000 + 7) == T * 1000 + 8
     assert stand(span, T * 1000 + SPILL_NS - 1) is None
     assert first_free(span, {T * 1000, T * 1000 + 1, T * 1000 + 3}) == T * 1000 + 2
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),
+            st.sampled_from([T, T + 1, T + SECOND_US]),
+            st.sampled_from([NOTHING, T * 1000 - 1, T * 1000 + 7, T * 1000 + SPILL_NS - 1, 2 * T * 1000]),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_many_spans_stand_where_each_would_alone(given_: list[tuple[int, int, int]]) -> None:
+    device, received_us, last_ns = np.array(sorted(given_), dtype=np.int64).T
+    rest = np.zeros(len(device), dtype=np.int64)
+    spans = Spans(device, rest, received_us, rest, rest, rest)
+    ns, told = stands(spans, last_ns)
+    for at, span in enumerate(spans):
+        expected = stand(span, int(last_ns[at]))
+        alone = np.count_nonzero(device == device[at]) == 1
+        assert told[at] == (alone and expected is not None)
+        assert not told[at] or ns[at] == expected
 
 
 def test_more_messages_at_one_time_than_there_is_room_for_are_refused() -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -82,7 +82,7 @@ class Client:
         """Runs writes that go on at the same time."""
         self._writer = library.WriteService(self.api.api_client)
 
-    def write(self, lines: Sequence[str]) -> None:
+    def write(self, lines: bytes) -> None:
         """Write lines with nanosecond timestamps; they are stored when this returns.
 
         `StoreRejected`: at least one line is not acceptable; the others may or may not have been stored.
@@ -90,7 +90,7 @@ class Client:
         """
         with self.translated():
             _, status, _ = self._writer.post_write_with_http_info(
-                self.org, self.bucket, "\n".join(lines).encode(), precision="ns"
+                self.org, self.bucket, lines, precision="ns"
             )
         if status != STORED:
             raise StoreUnavailable(

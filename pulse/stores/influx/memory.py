@@ -25,7 +25,9 @@ class Memory:
     def numbers(self, devices: Sequence[str]) -> Ints:
         """The number of each device, given on first sight."""
         known = self._numbers
-        found = [known.setdefault(device, len(known)) for device in devices]
+        found = list(map(known.get, devices))
+        if None in found:
+            found = [known.setdefault(device, len(known)) for device in devices]
         had = len(self.tried)
         if len(known) > had:
             more = max(len(known), had * 5 // 4) - had

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pulse.batches import Flags, Ints, MessageColumns
+from pulse.batches import Flags, Ints, MessageColumns, by_number
 from pulse.messages import Message
 from pulse.stores.influx.ground import LATE_US, SPILL_US, Place, Probe, Stored, grounds_of, probes
 from pulse.stores.influx.lines import NS_PER_US
@@ -86,7 +86,7 @@ class Placer:
         """Find the doubtful messages of a batch, and note all as tried."""
         device = self.memory.numbers([origin.device for origin in messages.origins])[messages.origin]
         at_us = self._times(messages)
-        by_device = np.argsort(device, kind="stable")
+        by_device = by_number(device)
         first = np.flatnonzero(np.diff(device[by_device], prepend=-1))
         doubtful = self._doubtful(messages, device, at_us, by_device, first)
         late: Flags = messages.observed - at_us > LATE_US
@@ -107,7 +107,7 @@ class Placer:
         """`at_us` of each message."""
         near = messages.observed - self._datable_us <= messages.measured
         near &= messages.dated() & (messages.measured <= messages.observed)
-        trusted = np.fromiter((self._clock_trusted(o.device) for o in messages.origins), dtype=bool)
+        trusted = np.array([self._clock_trusted(o.device) for o in messages.origins], dtype=bool)
         return np.where(near & trusted[messages.origin], messages.measured, messages.observed)
 
     def _doubtful(

@@ -14,6 +14,7 @@ import msgspec
 from pulse.messages import Record
 from pulse.stores.influx.client import Client, Parameter
 from pulse.stores.influx.lines import NS_PER_US, string
+from pulse.stores.influx.texts import Lines
 from pulse.stores.influx.windows import clamped
 from pulse.stores.influx.writing import write_lines
 from pulse.stores.sameness import BACKLOG_US
@@ -79,7 +80,8 @@ class RecordWriter:
         for position in fresh:
             own = _stream(records[position])
             self._marks[own] = self._marks.get(own, _NOTHING).after(records[position])
-        refused = write_lines(self._client, [line(records[position]) for position in fresh])
+        lines = Lines.of([line(records[position]) for position in fresh])
+        refused = write_lines(self._client, lines)
         return {fresh[position]: reason for position, reason in refused}, sum(known)
 
     def _load(self, now_us: int) -> dict[_Stream, _Mark]:

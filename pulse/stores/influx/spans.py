@@ -4,15 +4,15 @@ A message lies at its measured time, so one that came late is not near its recep
 at a reception and tells in which stretch of timestamps lie the messages that came then. Pure.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from pulse.batches import Flags, Ints, MessageColumns
+from pulse.batches import Flags, Ints, MessageColumns, by_number
 from pulse.clock import HOUR_US, SECOND_US
 from pulse.stores.influx.ground import SPILL_NS
-from pulse.stores.influx.lines import LATE, NS_PER_US, tags
+from pulse.stores.influx.lines import NS_PER_US
 
 RECEIVED_US = SECOND_US
 """The messages of one span are received within this."""
@@ -31,31 +31,63 @@ class Span(NamedTuple):
     messages: int
 
 
-def spans_of(messages: MessageColumns, device: Ints, ns: Ints, late: Flags) -> list[Span]:
-    """The spans of the late ones of a batch, by device; `device` is a number of each message's device."""
+class Spans:
+    """Spans in columns, those of a device one after the other; `device` are numbers of the devices."""
+
+    def __init__(
+        self, device: Ints, origin: Ints, received_us: Ints, first_ns: Ints, last_ns: Ints, messages: Ints
+    ) -> None:
+        self.device = device
+        self.origin = origin
+        self.received_us = received_us
+        self.first_ns = first_ns
+        self.last_ns = last_ns
+        self.messages = messages
+
+    def __len__(self) -> int:
+        return len(self.device)
+
+    def __getitem__(self, position: int) -> Span:
+        columns = self.origin, self.received_us, self.first_ns, self.last_ns, self.messages
+        return Span(*(int(column[position]) for column in columns))
+
+    def __iter__(self) -> Iterator[Span]:
+        return map(self.__getitem__, range(len(self)))
+
+
+def spans_of(messages: MessageColumns, device: Ints, ns: Ints, late: Flags) -> Spans:
+    """The spans of the late ones of a batch; `device` is a number of each message's device."""
     chosen = np.flatnonzero(late)
     if not len(chosen):
-        return []
-    by_device = chosen[np.argsort(device[chosen], kind="stable")]
+        return Spans(*np.empty((6, 0), dtype=np.int64))
+    by_device = chosen[by_number(device[chosen])]
     own, at, received = device[by_device], ns[by_device], messages.observed[by_device]
     begins = np.ones(len(by_device), dtype=bool)
-    begins[1:] = (
-        (own[1:] != own[:-1])
-        | (received[1:] // RECEIVED_US != received[:-1] // RECEIVED_US)
-        | (np.abs(at[1:] - at[:-1]) > _FAR_NS)
-    )
+    second = received // RECEIVED_US
+    begins[1:] = (own[1:] != own[:-1]) | (second[1:] != second[:-1]) | (np.abs(at[1:] - at[:-1]) > _FAR_NS)
     first = np.flatnonzero(begins)
-    return [
-        Span(*numbers)
-        for numbers in zip(
-            messages.origin[by_device[first]].tolist(),
-            np.minimum.reduceat(received, first).tolist(),
-            np.minimum.reduceat(at, first).tolist(),
-            np.maximum.reduceat(at, first).tolist(),
-            np.diff(np.append(first, len(by_device))).tolist(),
-            strict=True,
-        )
-    ]
+    return Spans(
+        own[first],
+        messages.origin[by_device[first]].astype(np.int64),
+        np.minimum.reduceat(received, first),
+        np.minimum.reduceat(at, first),
+        np.maximum.reduceat(at, first),
+        np.diff(np.append(first, len(by_device))),
+    )
+
+
+def stands(spans: Spans, last_ns: Ints) -> tuple[Ints, Flags]:
+    """Where the spans' points stand (`stand`) by the last one of each one's device.
+
+    False for those of which that does not tell: beside others of their device, or too far from reception.
+    """
+    base = spans.received_us * NS_PER_US
+    ns = np.maximum(base, last_ns + 1)
+    told = ns - base < SPILL_NS
+    beside = spans.device[1:] == spans.device[:-1]
+    told[1:] &= ~beside
+    told[:-1] &= ~beside
+    return ns, told
 
 
 def stand(span: Span, last_ns: int) -> int | None:
@@ -74,11 +106,3 @@ def first_free(span: Span, taken: Container[int]) -> int:
     while ns in taken:
         ns += 1
     return ns
-
-
-def span_line(messages: MessageColumns, span: Span, ns: int) -> str:
-    """The line of a span at `ns`."""
-    return (
-        f"{LATE}{tags(messages.origins[span.origin])} received_us={span.received_us}i"
-        f",first_ns={span.first_ns}i,last_ns={span.last_ns}i,messages={span.messages}i {ns}"
-    )

@@ -14,12 +14,14 @@ from pulse.stores.acceptable import Checker, are_acceptable
 from pulse.stores.base import Collected, IndicatorPoint, TransitionPoint, Written
 from pulse.stores.influx import indicators, late, lookup, marks, reading, recordreading
 from pulse.stores.influx.client import BUCKET_SETTING, Client, Misconfigured
-from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, MessageLines, transition_line
+from pulse.stores.influx.lines import HEARTBEAT, NS_PER_US, transition_line
 from pulse.stores.influx.memory import Memory
-from pulse.stores.influx.placing import Examined, Placer
+from pulse.stores.influx.placing import Placer
 from pulse.stores.influx.records import RecordWriter
+from pulse.stores.influx.rendering import MessageLines
 from pulse.stores.influx.setup import ensure_bucket
-from pulse.stores.influx.spans import Span, first_free, span_line, spans_of, stand
+from pulse.stores.influx.spans import Spans, first_free, spans_of, stand, stands
+from pulse.stores.influx.texts import Lines
 from pulse.stores.influx.writing import write_lines
 from pulse.stores.sameness import BACKLOG_US
 
@@ -69,7 +71,8 @@ class InfluxTelemetryStore:
     def write_messages(self, messages: Sequence[Message]) -> Written:
         """Store messages; they can be read when this returns."""
         refused: dict[int, str] = {}
-        accepted, positions = messages, list(range(len(messages)))
+        accepted: Sequence[Message] = messages
+        positions: Sequence[int] = range(len(messages))
         if not (isinstance(messages, MessageColumns) and are_acceptable(messages)):
             refused = self._unacceptable(messages)
             positions = [position for position in positions if position not in refused]
@@ -141,37 +144,35 @@ class InfluxTelemetryStore:
         placed = placer.place(messages, examined, lookup.stored(self._client, examined.probes))
         spans = spans_of(messages, examined.device, placed.ns, placed.late)
         sent = np.flatnonzero(placed.written)
-        lines = self._span_lines(placer, messages, examined, spans)
-        # First the spans: one whose messages never come is harmless, a late message without one is not found.
-        lines.extend(self._lines.render(messages.take(sent), placed.ns[sent]))
         refused = dict(placed.refused)
-        for line, reason in write_lines(self._client, lines, first=len(spans)):
-            if line < len(spans):
-                of_span = placed.late & (messages.origin == spans[line].origin)
-                refused.update(dict.fromkeys(np.flatnonzero(of_span).tolist(), reason))
-            else:
-                refused[int(sent[line - len(spans)])] = reason
+        # First the spans: one whose messages never come is harmless, a late message without one is not found.
+        for line, reason in write_lines(self._client, self._span_lines(placer, messages, spans)):
+            of_span = placed.late & (messages.origin == spans[line].origin)
+            refused.update(dict.fromkeys(np.flatnonzero(of_span).tolist(), reason))
+        if len(sent) < len(messages):
+            lines = self._lines.render(messages.take(sent), placed.ns[sent])
+        else:
+            lines = self._lines.render(messages, placed.ns)
+        for line, reason in write_lines(self._client, lines):
+            refused[int(sent[line])] = reason
         placer.confirm(examined)
         known = placed.known | ~placed.written
         known[list(refused)] = False
         return refused, int(known.sum())
 
-    def _span_lines(
-        self, placer: Placer, messages: MessageColumns, examined: Examined, spans: Sequence[Span]
-    ) -> list[str]:
+    def _span_lines(self, placer: Placer, messages: MessageColumns, spans: Spans) -> Lines:
         """The lines of what came late; each point stands where none of its device stands."""
-        last_ns, lines = placer.memory.late_ns, []
-        number_of = (
-            dict(zip(messages.origin.tolist(), examined.device.tolist(), strict=True)) if spans else {}
-        )
-        for span in spans:
-            number = number_of[span.origin]
+        last_ns = placer.memory.late_ns
+        stand_ns, told = stands(spans, last_ns[spans.device])
+        last_ns[spans.device[told]] = stand_ns[told]
+        for at in np.flatnonzero(~told).tolist():
+            number, span = spans.device[at], spans[at]
             ns = stand(span, int(last_ns[number]))
             if ns is None:
                 ns = first_free(span, late.standing(self._client, messages.origins[span.origin].device, span))
             last_ns[number] = max(int(last_ns[number]), ns)
-            lines.append(span_line(messages, span, ns))
-        return lines
+            stand_ns[at] = ns
+        return self._lines.render_spans(messages.origins, spans, stand_ns)
 
     def seen(self, messages: Sequence[Message]) -> list[bool]:
         """For each message, whether the same one is stored already."""
@@ -213,7 +214,7 @@ class InfluxTelemetryStore:
 
     def _write_points(self, lines: Sequence[str]) -> None:
         self._ensure_open()
-        refused = write_lines(self._client, lines)
+        refused = write_lines(self._client, Lines.of(lines))
         if refused:
             raise StoreRejected(f"{len(refused)} of {len(lines)} points refused: {refused[0][1]}")
 

@@ -1,38 +1,35 @@
 """Writing lines so that a bad one does not hold up the others."""
 
-from collections.abc import Sequence
 from concurrent.futures import Future, wait
+
+import numpy as np
 
 from pulse.errors import StoreRejected
 from pulse.stores.influx.client import AT_ONCE, Client
+from pulse.stores.influx.texts import Lines
 
 REQUEST_BYTES = 4_000_000
 WORTH_A_REQUEST = 1_500
 """Lines; fewer are not worth another request beside."""
 
 
-def write_lines(client: Client, lines: Sequence[str], first: int = 0) -> list[tuple[int, str]]:
+def write_lines(client: Client, lines: Lines) -> list[tuple[int, str]]:
     """Write all lines; gives position and reason of those that InfluxDB will never take.
 
-    The `first` lines are stored before any other is sent; the others go in several requests at a time, since
-    InfluxDB works on one with one core. When this returns or raises, none is under way any more.
+    Many go in several requests at a time, since InfluxDB works on one with one core. When this returns or
+    raises, none is under way any more.
     """
-    refused = _write(client, lines, 0, first) if first else []
-    requests = _requests(lines, first)
-    if len(requests) < 2:
-        for start, end in requests:
-            refused += _write(client, lines, start, end)
-        return refused
+    requests = _requests(lines)
+    if len(requests) == 1:
+        return _write(client, lines, *requests[0])
     running: list[Future[list[tuple[int, str]]]] = [
         client.beside.submit(_write, client, lines, start, end) for start, end in requests
     ]
     wait(running)
-    for one in running:
-        refused += one.result()
-    return refused
+    return [refused for one in running for refused in one.result()]
 
 
-def _write(client: Client, lines: Sequence[str], start: int, end: int) -> list[tuple[int, str]]:
+def _write(client: Client, lines: Lines, start: int, end: int) -> list[tuple[int, str]]:
     """Write some of the lines in one request.
 
     A refused request is halved until the refused line is alone. InfluxDB may have stored some of such a
@@ -43,7 +40,7 @@ def _write(client: Client, lines: Sequence[str], start: int, end: int) -> list[t
     while pending:
         start, end = pending.pop()
         try:
-            client.write(lines[start:end])
+            client.write(lines.text(start, end))
         except StoreRejected as error:
             if end - start == 1:
                 refused.append((start, str(error)))
@@ -53,20 +50,14 @@ def _write(client: Client, lines: Sequence[str], start: int, end: int) -> list[t
     return refused
 
 
-def _requests(lines: Sequence[str], first: int) -> list[tuple[int, int]]:
-    """Ranges of the lines from `first` on of at most `REQUEST_BYTES`, longer lines alone."""
-    whole, count = sum(map(len, lines)) + len(lines), len(lines) - first
-    at_once = min(AT_ONCE, count // WORTH_A_REQUEST)
-    if whole <= REQUEST_BYTES and at_once < 2:
-        return [(first, len(lines))] if count else []
-    most = min(REQUEST_BYTES, whole // max(at_once, 1) + 1)
-    requests, start, size = [], first, 0
-    for position in range(first, len(lines)):
-        length = len(lines[position]) + 1
-        if size and size + length > most:
-            requests.append((start, position))
-            start, size = position, 0
-        size += length
-    if start < len(lines):
-        requests.append((start, len(lines)))
+def _requests(lines: Lines) -> list[tuple[int, int]]:
+    """Ranges of the lines of at most `REQUEST_BYTES`, longer lines alone."""
+    count = len(lines)
+    at_once = max(min(AT_ONCE, count // WORTH_A_REQUEST), 1)
+    most = min(REQUEST_BYTES, lines.begin(count) // at_once + 1)
+    requests, start = [], 0
+    while start < count:
+        end = int(np.searchsorted(lines.ends, lines.begin(start) + most, side="right"))
+        requests.append((start, max(end, start + 1)))
+        start = requests[-1][1]
     return requests
