@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pulse import __version__, logs
+from pulse import __version__, helppages, logs
 from pulse.cli_ondemand import on_demand
 from pulse.errors import BadInput, PulseError
 
@@ -58,9 +58,6 @@ def main() -> None:
     """Run the command line; what people did wrong ends with one clear line and exit status 2."""
     # Before any command: standard output is for what was asked for, which programs read.
     logs.configure("WARNING")
-    # Not before the logs, which do without rich if nobody has loaded it.
-    from pulse import helppages
-
     helppages.keep_letters()
     try:
         app()

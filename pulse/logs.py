@@ -1,29 +1,12 @@
 """Structured logs: one JSON object a line on standard error, or aligned text on a terminal."""
 
-import contextlib
 import logging
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
-
-@contextlib.contextmanager
-def _missing(package: str) -> Iterator[None]:
-    """Let the import of a package fail in the block, as `None` in `sys.modules` does, unless it is loaded."""
-    modules: dict[str, Any] = sys.modules
-    loaded = package in modules
-    modules.setdefault(package, None)
-    try:
-        yield
-    finally:
-        if not loaded:
-            del modules[package]
-
-
-# It takes rich along for tracebacks where it finds it, which is 4 MB, and ours are plain.
-with _missing("rich"):
-    import structlog
+import structlog
 
 _SECRET_KEY = re.compile(r"password|token|secret|authorization|credential", re.IGNORECASE)
 _URL_USERINFO = re.compile(r"(://[^/\s:@]*):[^@\s/]*@")

@@ -78,10 +78,9 @@ def test_a_collector_has_loaded_what_it_uses(
     modules = loaded(said)
     assert "collector.service" in modules
     assert groups(modules) == {"pulse.cli_running"}
-    assert modules.isdisjoint({"alembic", "fastapi", "jsonschema_rs", "psycopg", "pygments", "yaml"})
-    assert modules.isdisjoint({"rich.console", "sqlalchemy.dialects.postgresql"})
+    assert modules.isdisjoint({"alembic", "fastapi", "jsonschema_rs", "psycopg", "yaml"})
+    assert "sqlalchemy.dialects.postgresql" not in modules
     assert ("influxdb_client" in modules, "pulse.stores.sqlite" in modules) == (influxdb, not influxdb)
-    assert modules.isdisjoint({"influxdb_client.domain.dashboard", "influxdb_client.service.views_service"})
 
 
 @pytest.fixture(scope="module")

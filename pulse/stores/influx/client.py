@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
+import influxdb_client
 import msgspec
+from influxdb_client.client.exceptions import InfluxDBError
+from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
 from pulse.errors import StoreRejected, StoreUnavailable
-from pulse.stores.influx.library import ApiException, InfluxDBError, library
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
@@ -19,6 +21,9 @@ AT_ONCE = 2
 """Writes under way at a time."""
 
 BUCKET_SETTING = "PULSE_INFLUXDB_BUCKET"
+
+library: Any = influxdb_client
+"""The library calls itself typed, and is not."""
 
 Parameter = str | int
 

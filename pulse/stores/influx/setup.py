@@ -1,9 +1,10 @@
 """The bucket: found, or made with its retention."""
 
+from influxdb_client.rest import ApiException
+
 from pulse.clock import DAY_US, SECOND_US
 from pulse.errors import SettingsError, StoreRejected
-from pulse.stores.influx.client import BUCKET_SETTING, Client, Misconfigured
-from pulse.stores.influx.library import ApiException, library
+from pulse.stores.influx.client import BUCKET_SETTING, Client, Misconfigured, library
 
 
 def ensure_bucket(client: Client, retention_days: int) -> int | None:
