@@ -280,6 +280,7 @@ def columns_of(messages: Sequence[Message]) -> MessageColumns:
 
 def joined(parts: Sequence[MessageColumns]) -> MessageColumns:
     """All messages of the parts, one after the other."""
+    parts = [part for part in parts if len(part)]
     if len(parts) == 1:
         return parts[0]
     if not parts:
