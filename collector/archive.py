@@ -83,7 +83,7 @@ class Archive:
 
     def can_answer(self, fleet: Fleet, messages: MessageColumns) -> Flags:
         """Of which messages that what they may ask for is at hand now; those of strangers ask nothing."""
-        where = fleet.positions([origin.device for origin in messages.origins])
+        where = fleet.positions_of(messages.origins)
         registered = where >= 0
         timeout, waits = np.zeros(len(where), dtype=np.int64), np.zeros(len(where), dtype=bool)
         timeout[registered] = fleet.terms.longest_timeout(where[registered])

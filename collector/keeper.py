@@ -48,7 +48,8 @@ from pulse.stores.relational.database import Database
 
 log = logs.get(__name__)
 
-STEP_MESSAGES = 10_000
+STEP_MESSAGES = 30_000
+"""Of a backlog: what a step takes is by half the devices that it touches, not the messages."""
 BACKLOG_STEP_S = 0.5
 WATERMARK_S = 1.0
 REGISTRY_S = 1.0

@@ -128,8 +128,8 @@ class Link:
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Publish when connected; until then it waits (of retained messages the newest of each topic)."""
-        self.outbox.put(Outgoing(topic, payload, qos, retain))
-        self.wake()
+        if self.outbox.put(Outgoing(topic, payload, qos, retain)):
+            self.wake()
 
     def wake(self) -> None:
         """Make the loop turn now."""

@@ -25,16 +25,21 @@ class Outbox:
         self._others: deque[Outgoing] = deque()
         self.dropped = 0
 
-    def put(self, item: Outgoing) -> None:
-        """Add a message; it takes the place of an older retained one of its topic."""
+    def put(self, item: Outgoing) -> bool:
+        """Add a message; it takes the place of an older retained one of its topic.
+
+        Says whether nothing waited before: of what does, whoever takes it knows already.
+        """
         with self._lock:
+            is_first = not (self._retained or self._others)
             if item.retain:
                 self._retained[item.topic] = item
-                return
+                return is_first
             if len(self._others) >= self._limit:
                 self._others.popleft()
                 self.dropped += 1
             self._others.append(item)
+            return is_first
 
     def give_back(self, items: Iterable[Outgoing]) -> None:
         """Return messages that were taken and perhaps not delivered; newer retained ones stay."""

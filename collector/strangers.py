@@ -26,7 +26,7 @@ class Strangers:
 
     def among(self, messages: MessageColumns, fleet: Fleet) -> list[Message]:
         """One message of each stranger that has not been told of within the last minute."""
-        strange = fleet.positions([origin.device for origin in messages.origins]) < 0
+        strange = fleet.positions_of(messages.origins) < 0
         found = messages.take(strange[messages.origin]) if strange.any() else columns_of(())
         self._messages += len(found)
         return self._newly(found)

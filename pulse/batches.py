@@ -286,6 +286,7 @@ def by_number(numbers: NDArray[np.integer[Any]]) -> Ints:
 
 def joined(parts: Sequence[MessageColumns]) -> MessageColumns:
     """All messages of the parts, one after the other."""
+    parts = [part for part in parts if len(part)]
     if len(parts) == 1:
         return parts[0]
     if not parts:

@@ -20,6 +20,7 @@ from pulse.ledger.columns import (
     HeardColumns,
     Ints,
     PieceColumns,
+    by_device,
     evidence_of,
     next_due,
     presence_now,
@@ -157,7 +158,7 @@ class Engine:
         proved = evidence_of(heard, judging.max_lateness, judging.untrusted, self._backlog_lateness)
         if not len(proved.device):
             return outcome
-        proved = proved.take(np.lexsort((proved.at, proved.order, proved.observed, proved.device)))
+        proved = by_device(proved)
         first = np.flatnonzero(np.append(True, proved.device[1:] != proved.device[:-1]))
         simple, reopened = self._tails.extend(proved, first, self._fleet.terms)
         if not simple.all():
@@ -197,10 +198,12 @@ class Engine:
 
     def _hand_out(self, positions: Ints, outcome: Outcome) -> None:
         """Hand out open runs whose stored rows have an end."""
-        for position in positions.tolist():
-            tail = self._tails.get(position)
-            if tail is not None:
-                outcome.runs.append((self._fleet.id(position), tail.run._replace(end=FOREVER)))
+        for device, run in self._last_runs(positions):
+            outcome.runs.append((device, run._replace(end=FOREVER)))
+
+    def _last_runs(self, positions: Ints) -> Iterator[tuple[str, Run]]:
+        heard = positions[self._tails.columns["evidence"][positions] != NOTHING]
+        return zip(self._fleet.ids(heard), self._tails.runs(heard), strict=True)
 
     def sweep(self, now: int) -> Outcome:
         """Let time pass to `now`: deadlines, the end of unproved silence, edges of accounting."""
@@ -387,7 +390,7 @@ class Engine:
 
     def _heard(self, messages: MessageColumns) -> HeardColumns:
         """Those of registered devices."""
-        at = self._fleet.positions([origin.device for origin in messages.origins])
+        at = self._fleet.positions_of(messages.origins)
         device = at[messages.origin] if len(at) else np.empty(0, dtype=np.int64)
         known = device >= 0
         return HeardColumns(
@@ -517,10 +520,7 @@ class Engine:
             (columns["open"][positions] == 1) & (columns["evidence"][positions] != Evidence.OFFLINE)
         ]
         columns["open"][ended] = 0
-        for position in ended.tolist():
-            tail = self._tails.get(position)
-            if tail is not None:
-                outcome.runs.append((self._fleet.id(position), tail.run))
+        outcome.runs.extend(self._last_runs(ended))
 
     def _presence_at(self, at: Ints, positions: Ints) -> Ints:
         c = self._tails.columns

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pulse.batches import Origin
 from pulse.ledger.columns import Ints
 from pulse.ledger.index import CHUNK, Index, hashes_of, texts_of
 from pulse.ledger.model import FOREVER, Device, Terms
@@ -54,6 +55,7 @@ class Fleet(Mapping[str, Device]):
 
         self.places = list(places)
         self._place_numbers = places
+        self._asked: tuple[Sequence[Origin], int, Ints] = (), 0, np.empty(0, dtype=np.int64)
         self.index = Index(joined(), joined())
         self.place: NDArray[np.int32] = joined()
         self.terms = TermsColumns(list(lists), joined())
@@ -121,6 +123,23 @@ class Fleet(Mapping[str, Device]):
     def positions(self, ids: Sequence[str]) -> Ints:
         """Where the devices with these ids are, -1 for those that nobody registered."""
         return self.index.positions(ids)
+
+    def ids(self, positions: Ints) -> list[str]:
+        """The ids of the devices at these positions."""
+        return [text.decode() for text in self.index.ids[positions].tolist()]
+
+    def positions_of(self, origins: Sequence[Origin]) -> Ints:
+        """`positions` of the devices of origins, not to be written to.
+
+        A step asks several times about the same ones, and so does the next step.
+        """
+        asked, count, found = self._asked
+        # A list that is being made may have grown since.
+        if asked is not origins or count != len(origins):
+            found = self.positions([origin.device for origin in origins])
+            found.flags.writeable = False
+            self._asked = origins, len(origins), found
+        return found
 
     def place_numbers(self, places: Sequence[tuple[str, str]]) -> Ints:
         """Where in `places` each of these is, -1 where no device is there."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from pulse.messages import Evidence
@@ -26,7 +27,7 @@ class State(IntEnum):
     NOT_COMMISSIONED = 5
     RETIRED = 6
 
-    @property
+    @cached_property
     def slug(self) -> str:
         """The name used in files and answers, such as `not_commissioned`."""
         return self.name.lower()

@@ -66,6 +66,17 @@ class Tails:
         )
         return Tail(run, int(c["last_at"][position]), int(c["observed"][position]), int(c["order"][position]))
 
+    def runs(self, positions: Ints) -> list[Run]:
+        """The last runs of devices of which something was heard."""
+        columns = (
+            self.columns[name][positions].tolist()
+            for name in ("start", "end", "evidence", "since", "recorded")
+        )
+        return [
+            Run(start, end, WORDS[evidence], since, recorded)
+            for start, end, evidence, since, recorded in zip(*columns, strict=True)
+        ]
+
     def put(self, position: int, tail: Tail | None) -> None:
         """Set the tail of one device; None if nothing was heard of it."""
         c = self.columns

@@ -536,6 +536,16 @@ def test_what_is_published_while_away_is_sent_when_back(broker: RunningBroker) -
     assert got == [(b"new", True)]
 
 
+def test_the_outbox_says_when_something_waits_that_did_not_before() -> None:
+    outbox = Outbox(limit=2)
+    kept, other = Outgoing("t", b"1", 1, True), Outgoing("e", b"2", 1, False)
+    assert [outbox.put(item) for item in (kept, kept, other)] == [True, False, False]
+    outbox.take(1)
+    assert not outbox.put(other)
+    outbox.take(2)
+    assert [outbox.put(item) for item in (other, kept)] == [True, False]
+
+
 def test_the_outbox_keeps_the_newest_of_each_retained_topic_and_is_bounded() -> None:
     outbox = Outbox(limit=2)
     first, second = Outgoing("t", b"1", 1, True), Outgoing("t", b"2", 1, True)

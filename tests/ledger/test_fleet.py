@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulse.batches import Origin
 from pulse.ledger import fleet as fleet_module
 from pulse.ledger import index as index_module
 from pulse.ledger.columns import Ints
@@ -14,6 +15,7 @@ from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import EVER, Device, State, Terms
 from pulse.ledger.rates import Figures, instant_figures
 from pulse.ledger.tally import Tally
+from pulse.messages import Channel
 from tests.ledger.strategies import HORIZON, devices, instants
 
 names = st.text(st.sampled_from("ab.-0é"), min_size=1, max_size=5)
@@ -37,6 +39,12 @@ def test_every_device_is_found_by_its_id_and_nobody_else(listed: list[Device], o
     order = {device: position for position, device in enumerate(expected)}
     assert fleet.positions(asked).tolist() == [order.get(device, -1) for device in asked]
     assert [device in fleet for device in others] == [device in expected for device in others]
+    origins = [Origin(device, "", "", Channel.HEARTBEAT) for device in others]
+    for device in asked:
+        assert fleet.positions_of(origins).tolist() == fleet.positions([o.device for o in origins]).tolist()
+        origins.append(Origin(device, "", "", Channel.STATUS))
+    assert fleet.positions_of(origins[1:]).tolist() == fleet.positions([*others, *asked][1:]).tolist()
+    assert fleet.ids(np.arange(len(listed))[::-1]) == list(expected)[::-1]
     assert fleet.places_of(list(expected)) == [(d.community, d.kind) for d in listed]
     numbers = fleet.place_numbers([(d.community, d.kind) for d in listed] + [("nowhere", "")]).tolist()
     assert [fleet.places[number] for number in numbers[:-1]] == [(d.community, d.kind) for d in listed]

@@ -31,6 +31,7 @@ from pulse.ledger.presence import accounted, listened, presence_at
 from pulse.ledger.replay import ColumnMessages, Known
 from pulse.ledger.runs import RunHistory, history_of, known_runs, runs_known, spliced
 from pulse.ledger.tail import NeedsArchive, Tail, appended
+from pulse.ledger.tails import Tails
 from pulse.ledger.watch import NORMAL, Accounting, Hearing, covered
 from tests.ledger.strategies import HORIZON, World, blinds, devices, instants, scopes, windows, worlds
 
@@ -72,6 +73,33 @@ def test_evidence_of_a_batch_is_that_of_its_messages(world: World) -> None:
     assert by_batch == one_by_one
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 2, 70_000]),
+            st.integers(0, 3),
+            st.integers(0, 3),
+            st.integers(0, 3),
+            st.sampled_from([0, 1]),
+        )
+    ),
+    st.booleans(),
+)
+def test_a_batch_is_sorted_by_device_and_by_knowing_whatever_its_order(
+    rows: list[tuple[int, int, int, int, int]], in_order: bool
+) -> None:
+    def knowing(row: tuple[int, ...]) -> tuple[int, ...]:
+        device, at, observed, order, _ = row
+        return device, observed, order, at
+
+    if in_order:
+        # Each with an order of its own, as from the spool.
+        rows = [(*row[:3], number, row[4]) for number, row in enumerate(sorted(rows, key=lambda r: r[2]))]
+    taken = columns.PieceColumns(*np.array(rows, dtype=np.int64).reshape(len(rows), 5).T)
+    found = list(zip(*(column.tolist() for column in columns.by_device(taken)), strict=True))
+    assert found == sorted(rows, key=knowing)
+
+
 # Runs.
 
 
@@ -83,6 +111,24 @@ def test_runs_from_columns_are_the_readable_ones_at_every_knowledge_time(world: 
         for position, device in enumerate(world.books.devices):
             readable = runs_known(device, world.evidence(device), known_at)
             assert list(found.get(position, ())) == readable
+
+
+tails = st.builds(
+    Tail,
+    st.builds(Run, instants, instants, st.sampled_from(Evidence), instants, instants, st.just(FOREVER)),
+    instants,
+    instants,
+    instants,
+)
+
+
+@given(st.lists(tails, min_size=1, max_size=6), st.data())
+def test_the_last_runs_of_many_devices_are_those_of_each(every: list[Tail], data: st.DataObject) -> None:
+    kept = Tails(len(every))
+    for position, tail in enumerate(every):
+        kept.put(position, tail)
+    chosen = data.draw(st.lists(st.integers(0, len(every) - 1)))
+    assert kept.runs(np.array(chosen, dtype=np.int64)) == [every[position].run for position in chosen]
 
 
 def said_at(runs: Sequence[Run], at: int) -> tuple[Evidence, int | None] | None:

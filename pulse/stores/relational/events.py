@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, text
 
 from pulse.errors import BadInput
 from pulse.stores.relational.tables import events as table
-from pulse.stores.relational.values import canonical, insert
+from pulse.stores.relational.values import canonical
 
 TOPICS = frozenset({"transition", "indicator", "coverage", "incident", "flapping", "sharing"})
 
@@ -47,8 +48,17 @@ def append(connection: Connection, items: Sequence[NewEvent]) -> int:
         if connection.dialect.name == "postgresql":
             # Ids are drawn before the commit: a reader that saw 6 must never find 5 behind it.
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ORDER_LOCK})
-        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
+        # Straight to the driver: SQLAlchemy's preparation of each row takes longer than the database.
+        connection.exec_driver_sql(_insertion(connection.dialect.paramstyle), rows)
     return last_id(connection)
+
+
+@cache
+def _insertion(paramstyle: str) -> str:
+    """The statement that stores the rows of `_row`, in the words of SQLite and PostgreSQL both."""
+    marks = ", ".join(["?" if paramstyle == "qmark" else "%s"] * len(NewEvent._fields))
+    names = ", ".join(NewEvent._fields)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 
 
 def after(connection: Connection, event_id: int, limit: int) -> list[Event]:
@@ -101,7 +111,9 @@ def trim(connection: Connection, before_us: int) -> int:
     return connection.execute(gone).rowcount
 
 
-def _row(item: NewEvent) -> dict[str, Any]:
-    if item.topic not in TOPICS:
-        raise BadInput(f"{item.topic!r} is not one of {', '.join(sorted(TOPICS))}", where="topic")
-    return {**item._asdict(), "body": canonical(item.body)}
+def _row(item: NewEvent) -> tuple[Any, ...]:
+    """An event, a value for each member in its order."""
+    at_us, recorded_us, topic, body, key = item
+    if topic not in TOPICS:
+        raise BadInput(f"{topic!r} is not one of {', '.join(sorted(TOPICS))}", where="topic")
+    return at_us, recorded_us, topic, canonical(body), key

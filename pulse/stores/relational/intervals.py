@@ -28,7 +28,7 @@ from sqlalchemy import (
 from pulse.batches import Ints
 from pulse.ledger.model import FOREVER, Evidence, Run
 from pulse.stores.relational.tables import runs as table
-from pulse.stores.relational.values import canonical, from_null, to_null
+from pulse.stores.relational.values import canonical, from_null
 
 _EVIDENCE = tuple(Evidence)
 
@@ -153,7 +153,9 @@ def _names(devices: Sequence[str] | None) -> str | None:
 def _row(one: tuple[str, Run]) -> tuple[Any, ...]:
     """A device's run, a value for each column in the table's order."""
     device, (start, end, evidence, since, recorded, superseded) = one
-    return device, start, recorded, since, to_null(end), int(evidence), to_null(superseded)
+    # As `to_null`: a backlog prolongs every device's run at each step.
+    ends = None if end >= FOREVER else end
+    return device, start, recorded, since, ends, int(evidence), None if superseded >= FOREVER else superseded
 
 
 _PLACE = itemgetter(0, 1)

@@ -1,6 +1,6 @@
 """Small facts of the installation by name, and counters that tell readers whether something changed."""
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from pulse.stores.relational.tables import counters
 from pulse.stores.relational.tables import meta as table
@@ -19,10 +19,18 @@ COVERAGE = "coverage"
 """Counter of changes to coverage by people: the running collector takes it anew when it has grown."""
 
 
+# Made once, as every step of the ledger asks: making them takes as long as the database does.
+_GET = select(table.c.value).where(table.c.key == bindparam("named"))
+_GET_LOCKED = _GET.with_for_update()
+_OWN = (table.c.key == bindparam("named")) & (table.c.value == bindparam("expected"))
+_REPLACE = update(table).where(_OWN).values(value=bindparam("fresh"))
+_REMOVE = delete(table).where(_OWN)
+_COUNT = select(counters.c.value).where(counters.c.name == bindparam("named"))
+
+
 def get(connection: Connection, key: str, *, locked: bool = False) -> str | None:
     """The value of `key`, None when there is none; `locked`: nobody else changes it in this transaction."""
-    found = select(table.c.value).where(table.c.key == key)
-    return connection.scalar(found.with_for_update() if locked else found)
+    return connection.scalar(_GET_LOCKED if locked else _GET, {"named": key})
 
 
 def put(connection: Connection, key: str, value: str) -> None:
@@ -38,14 +46,15 @@ def exchange(connection: Connection, key: str, expected: str | None, value: str 
         # Counted by what comes back: PostgreSQL's driver tells no row count of such an insertion.
         fresh = insert(connection, table).values(key=key, value=value).on_conflict_do_nothing()
         return connection.execute(fresh.returning(table.c.key)).first() is not None
-    own = (table.c.key == key) & (table.c.value == expected)
-    change = delete(table).where(own) if value is None else update(table).where(own).values(value=value)
-    return connection.execute(change).rowcount == 1
+    own = {"named": key, "expected": expected}
+    if value is None:
+        return connection.execute(_REMOVE, own).rowcount == 1
+    return connection.execute(_REPLACE, {**own, "fresh": value}).rowcount == 1
 
 
 def count(connection: Connection, counter: str) -> int:
     """The counter's value."""
-    return connection.scalar(select(counters.c.value).where(counters.c.name == counter)) or 0
+    return connection.scalar(_COUNT, {"named": counter}) or 0
 
 
 def grow(connection: Connection, counter: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table
@@ -46,9 +47,16 @@ def upsert(
     connection: Connection, table: Table, *, update: Sequence[str] | None = None
 ) -> "sqlite.Insert | postgresql.Insert":
     """An insert that overwrites the row of the same primary key: its other columns, or those in `update`."""
+    return _upsert(connection.dialect.name, table, None if update is None else tuple(update))
+
+
+@cache
+def _upsert(
+    dialect: str, table: Table, update: tuple[str, ...] | None
+) -> "sqlite.Insert | postgresql.Insert":
     keys = [column.name for column in table.primary_key]
     names = [c.name for c in table.columns if c.name not in keys] if update is None else update
-    statement = insert(connection, table)
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     return statement.on_conflict_do_update(
         index_elements=keys, set_={name: statement.excluded[name] for name in names}
     )
