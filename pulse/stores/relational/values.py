@@ -56,7 +56,7 @@ def _upsert(
 ) -> "sqlite.Insert | postgresql.Insert":
     keys = [column.name for column in table.primary_key]
     names = [c.name for c in table.columns if c.name not in keys] if update is None else update
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    statement = _insert(dialect, table)
     return statement.on_conflict_do_update(
         index_elements=keys, set_={name: statement.excluded[name] for name in names}
     )
@@ -64,7 +64,11 @@ def _upsert(
 
 def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """The back end's own insert, which knows ON CONFLICT."""
-    if connection.dialect.name == "postgresql":
+    return _insert(connection.dialect.name, table)
+
+
+def _insert(dialect: str, table: Table) -> "sqlite.Insert | postgresql.Insert":
+    if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - loaded for the connection already
 
         return postgresql.insert(table)
