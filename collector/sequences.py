@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse.batches import ABSENT, Ints, MessageColumns
+from pulse.batches import ABSENT, Ints, MessageColumns, by_number
 from pulse.ledger.fleet import Fleet
 
 STEADY = 5
@@ -44,7 +44,7 @@ class Sequences:
         if not len(rows):
             return []
         device = where[messages.origin[rows]]
-        order = np.argsort(device, kind="stable")
+        order = by_number(device)
         device, rows = device[order], rows[order]
         seq, time = messages.seq[rows], at[rows]
         begins = np.append(True, device[1:] != device[:-1])

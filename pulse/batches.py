@@ -149,7 +149,7 @@ class MessageColumns(Sequence[Message]):
     def of(self, device: str) -> list[Message]:
         """The messages of one device."""
         if self._by_device is None:
-            by_origin = np.argsort(self.origin, kind="stable")
+            by_origin = by_number(self.origin)
             edges = np.searchsorted(self.origin[by_origin], np.arange(len(self.origins) + 1))
             found: dict[str, Ints] = {}
             for number, origin in enumerate(self.origins):

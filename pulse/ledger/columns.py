@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pulse.batches import ABSENT, Flags, Ints
+from pulse.batches import ABSENT, Flags, Ints, by_number
 from pulse.ledger.model import FOREVER, Evidence, Run, State
 
 __all__ = ["ABSENT", "Flags", "Ints"]
@@ -38,9 +38,6 @@ class PieceColumns(NamedTuple):
     def take(self, chosen: Ints | Flags) -> "PieceColumns":
         """The chosen elements of every column."""
         return PieceColumns(*(column[chosen] for column in self))
-
-
-_NARROW = np.iinfo(np.uint16).max
 
 
 def evidence_of(
@@ -75,9 +72,8 @@ def by_device(pieces: PieceColumns) -> PieceColumns:
     device, observed, order = pieces.device, pieces.observed, pieces.order
     in_order = (observed[1:] > observed[:-1]) | ((observed[1:] == observed[:-1]) & (order[1:] > order[:-1]))
     if in_order.all():
-        # As nearly always; numbers of 16 bits are counted into place rather than compared.
-        few = len(device) and device.max() <= _NARROW
-        return pieces.take(np.argsort(device.astype(np.uint16) if few else device, kind="stable"))
+        # As nearly always.
+        return pieces.take(by_number(device))
     return pieces.take(np.lexsort((pieces.at, order, observed, device)))
 
 
