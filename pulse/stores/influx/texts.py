@@ -19,7 +19,7 @@ _NEWLINE = ord("\n")
 _LONGEST = 24
 """Characters of a number: -2.2250738585072014e-308."""
 _EXACT = 1e15
-"""No two decimal numbers with fewer digits than this are the same float."""
+"""No two decimal numbers of at most 15 digits are the same float, so that the shortest text is just these."""
 _MOST_PLACES = 3
 
 
@@ -95,10 +95,7 @@ def whole(numbers: Ints, rows: Ints | None = None) -> Piece:
 
 
 def decimal(values: NDArray[np.float64], rows: Ints | None = None) -> Iterator[Piece]:
-    """Numbers as the JSON encoder writes them: the shortest text that is read as the same float.
-
-    Of a decimal number of few digits that is just these.
-    """
+    """Numbers as the JSON encoder writes them: the shortest text that is read as the same float."""
     for places in range(1, _MOST_PLACES + 1):
         if not len(values):
             return
