@@ -12,6 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from pulse.batches import Ints
 from pulse.settings import Broker
 from pulse.tls import client_context
 
@@ -43,7 +44,7 @@ class BufferedClient(Client):
         sock = self.socket()
         return len(self._read) > 0 or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
 
-    def acknowledge(self, mids: Sequence[int]) -> None:
+    def acknowledge(self, mids: Ints) -> None:
         """Acknowledge QoS 1 messages."""
         packets = np.empty(len(mids), dtype=[("head", ">u2"), ("mid", ">u2")])
         packets["head"], packets["mid"] = PUBACK << 8 | 2, mids

@@ -1,4 +1,4 @@
-"""From the broker to the spool: decode, quarantine, batch, commit, acknowledge. Runs in the link's thread.
+"""From the broker to the spool: take, quarantine, batch, commit, acknowledge. Runs in the link's thread.
 
 It also asks the canary, drives the coverage machine, and tells the ledger's thread how far it has come.
 """
@@ -13,28 +13,24 @@ import numpy as np
 
 from collector import coverage, metrics
 from collector.coverage import Action, Coverage, Phase
-from collector.dialects import native
-from collector.dialects.many import Many, Plain
-from collector.dialects.records import is_record_topic
+from collector.messagetaker import MessageTaker
 from collector.mqtt import DROPPED_TOPIC, UPTIME_EVERY_S, UPTIME_TOPIC, Link
 from collector.received import Publishes, Received
 from collector.recordtaker import RecordTaker
 from collector.redeliveries import Redeliveries
-from collector.sequences import Sequences, Skip
+from collector.sequences import Skip
 from collector.spool import Spool
 from pulse import logs
-from pulse.batches import ABSENT, Flags, Ints, MessageColumns, Origin, columns_of, joined
-from pulse.clock import MINUTE_US, SECOND_US, Clock
-from pulse.errors import Refused, StoreUnavailable
-from pulse.ledger.evidence import is_trusted
+from pulse.batches import Flags, Ints, MessageColumns, joined
+from pulse.clock import SECOND_US, Clock
+from pulse.errors import StoreUnavailable
 from pulse.ledger.fleet import Fleet
-from pulse.ledger.model import Blind, Evidence
-from pulse.messages import MAX_QUARANTINED_BYTES, Message, Quarantined, Record
+from pulse.ledger.model import Blind
+from pulse.messages import MAX_QUARANTINED_BYTES, Quarantined, Record
 from pulse.settings import Settings
 
 log = logs.get(__name__)
 
-LATE_US = MINUTE_US
 LEAST_PATIENCE_S = 15.0
 TELL_EVERY_S = 0.1
 PROBE_EVERY_S = 1.0
@@ -47,6 +43,7 @@ MOST_RECORD_BYTES = 4_000_000
 INSTALMENT_US = 5 * SECOND_US
 """A backlog is taken in instalments of this length; what one brings counts as received at its beginning."""
 
+_NOBODY: Ints = np.empty(0, dtype=np.int64)
 _DROPPED = DROPPED_TOPIC.encode()
 _UPTIME = UPTIME_TOPIC.encode()
 
@@ -58,18 +55,6 @@ class Told(NamedTuple):
     through_us: int
     listening: bool
     actions: list[Action]
-
-
-class _Judged(NamedTuple):
-    """What the registry says of origins. `wrong`: elsewhere; `distrusted`: its clock, at some time.
-
-    `where` is the position in the fleet, -1 for one that nobody registered.
-    """
-
-    where: Ints
-    wrong: Flags
-    registered: Flags
-    distrusted: Flags
 
 
 class _Pending:
@@ -92,7 +77,7 @@ class _Pending:
         self.skipped: list[Skip] = []
         self.epoch = 0
         """The connection that delivered it."""
-        self.mids: list[int] = []
+        self.mids: list[Ints] = []
         self.canaries: list[int] = []
         self.unacknowledgeable = 0
         self.since_s: float | None = None
@@ -104,6 +89,10 @@ class _Pending:
 
     def items(self) -> int:
         return self.accepted + len(self.records) + len(self.quarantined)
+
+    def unacknowledged(self) -> int:
+        """How many messages wait for their acknowledgement."""
+        return sum(map(len, self.mids))
 
     def messages(self) -> MessageColumns:
         """What was accepted, in the order of reception."""
@@ -141,14 +130,11 @@ class Intake:
         self._patience_s = max(2 * interval_s, LEAST_PATIENCE_S)
         self.coverage = Coverage(round(self._patience_s * SECOND_US))
         self._settings = settings
-        self._backlog_us = round(settings.backlog_lateness_s * SECOND_US)
         self._spool = spool
         self._clock = clock
         self._redeliveries = Redeliveries()
         self.records = RecordTaker(settings, self._redeliveries)
-        self._sequences = Sequences()
-        self._many = Many(settings.max_payload_bytes)
-        self._last_judged: tuple[Sequence[Origin], Fleet | None, _Judged] = (), None, _judged((), Fleet())
+        self._messages = MessageTaker(settings, self._redeliveries)
         self._pending = _Pending()
         self._own_topics = frozenset((_DROPPED, _UPTIME))
         self._nonce = secrets.token_hex(8)
@@ -171,13 +157,9 @@ class Intake:
         self, messages: MessageColumns, still_open: Blind | None, records: Sequence[Record] = ()
     ) -> None:
         """Take up what an earlier process received last: redeliveries, and doubts of a gap still open."""
-        self._redeliveries.remember_many(messages)
+        doubtful = self._messages.remember(messages, self.registry)
         for record in records:
             self._redeliveries.remember(record)
-        fleet = self.registry
-        doubtful, proving = self._doubtful(messages)
-        times = self._times(messages, doubtful, proving)
-        self._sequences.took(messages, fleet, _judged(messages.origins, fleet).where, times)
         if still_open is None:
             return
         doubtful &= messages.observed >= still_open.recorded
@@ -234,13 +216,11 @@ class Intake:
             self._flush()
         start = 0
         try:
-            if not self._own_topics.isdisjoint(publishes.topics):
-                for at, topic in enumerate(publishes.topics):
-                    if topic in self._own_topics:
-                        self._receive_devices(publishes, start, at)
-                        start = at + 1
-                        self._wait_for(publishes, start)
-                        self._receive_own(publishes.one(at))
+            for at in publishes.of_topics(self._own_topics):
+                self._receive_devices(publishes, start, at)
+                start = at + 1
+                self._wait_for(publishes, start)
+                self._receive_own(publishes.one(at))
             self._receive_devices(publishes, start, len(publishes))
         finally:
             self._ahead_us = None
@@ -256,7 +236,7 @@ class Intake:
             pending.since_s = self._heard_s
             pending.epoch = self.link.epoch
         if message.qos:
-            pending.mids.append(message.mid)
+            pending.mids.append(np.array([message.mid], dtype=np.int64))
         if message.topic == _DROPPED:
             self._count_dropped(message)
         elif message.topic == _UPTIME:
@@ -283,7 +263,7 @@ class Intake:
             records = self._take(part)
             # Only now: a message that could not be taken must not be acknowledged with the others.
             mids = part.acknowledgeable()
-            pending.mids.extend(mids)
+            pending.mids.append(mids)
             pending.unacknowledgeable += len(part) - len(mids)
             pending.received += len(part) - records
             metrics.RECEIVED.inc(len(part) - records)
@@ -322,7 +302,7 @@ class Intake:
         due_s = TELL_EVERY_S
         if pending.since_s is not None:
             waited_s = now_s - pending.since_s
-            if waited_s >= delay_s or (quiet and len(pending.mids) >= ENOUGH_UNACKNOWLEDGED):
+            if waited_s >= delay_s or (quiet and pending.unacknowledged() >= ENOUGH_UNACKNOWLEDGED):
                 self._flush()
             else:
                 due_s = min(due_s, delay_s - waited_s)
@@ -344,45 +324,19 @@ class Intake:
     # -- messages ------------------------------------------------------------------------------------
 
     def _take(self, part: Publishes) -> int:
-        """Decode, check the places, recognise redeliveries; gives how many were records."""
-        queued = not self.coverage.listening
-        try:
-            plain = self._many.decode(part.topics, part.payloads, part.flags, part.observed_us, queued=queued)
-        except Exception:
-            log.exception("decoding_many_failed", consequence="these messages are decoded one by one")
-            plain = Plain(columns_of(()), np.empty(0, dtype=np.int64), list(range(len(part))))
-        columns, positions = plain.columns, plain.positions
-        fleet, records = self.registry, 0
-        if plain.others:
-            of_records = [at for at in plain.others if is_record_topic(part.topics[at])]
-            records = len(of_records)
-            if records:
-                self._take_records(part, of_records, fleet, queued)
-                plain = plain._replace(others=sorted(set(plain.others).difference(of_records)))
-        if plain.others:
-            careful, where = self._take_carefully(part, plain.others, queued)
-            positions = np.append(positions, where)
-            columns = joined([columns, columns_of(careful)]).take(np.argsort(positions, kind="stable"))
-            positions = np.sort(positions)
-        judged = self._judge(columns.origins, fleet)
-        wrong = judged.wrong
-        if wrong.any():
-            misplaced = wrong[columns.origin]
-            for at in positions[misplaced].tolist():
-                device = fleet[columns.origins[columns.origin[np.searchsorted(positions, at)]].device]
-                self._quarantine(
-                    part.one(at), "wrong_place", f"registered in {device.community} as {device.kind}"
-                )
-            columns, positions = columns.take(~misplaced), positions[~misplaced]
-        if not len(columns):
-            return records
-        kept = self._redeliveries.admit_many(columns, lambda: part.redelivered(positions.tolist()))
-        self._pending.duplicates += len(columns) - len(kept)
-        if len(kept):
-            # What was admitted one by one has its origins counted anew.
-            same = kept.origins is columns.origins
-            self._keep(kept, fleet, judged.where if same else _judged(kept.origins, fleet).where)
-        return records
+        """Take in messages and records, or quarantine them; gives how many were records."""
+        queued, fleet, pending = not self.coverage.listening, self.registry, self._pending
+        taken = self._messages.take(part, fleet, queued=queued)
+        if taken.records:
+            self._take_records(part, taken.records, fleet, queued)
+        for rejected in taken.rejected:
+            self._quarantine(*rejected)
+        pending.duplicates += taken.duplicates
+        pending.late += taken.late
+        pending.skipped += taken.skipped
+        if len(taken.messages):
+            self._keep(taken.messages, taken.doubtful, taken.proving)
+        return len(taken.records)
 
     def _take_records(self, part: Publishes, positions: Sequence[int], fleet: Fleet, queued: bool) -> None:
         """Take the records at some positions."""
@@ -391,59 +345,15 @@ class Intake:
         pending.records += taken.records
         pending.record_bytes += sum(len(record.body) for record in taken.records)
         pending.records_duplicate += taken.duplicates
-        for received, reason, detail in taken.rejected:
-            pending.records_quarantined[reason] += 1
-            self._quarantine(received, reason, detail)
+        for rejected in taken.rejected:
+            pending.records_quarantined[rejected.reason] += 1
+            self._quarantine(*rejected)
 
-    def _judge(self, origins: Sequence[Origin], fleet: Fleet) -> _Judged:
-        """What the registry says of each origin; only the last answer is remembered, as fleets are large."""
-        before, of, judged = self._last_judged
-        if before is not origins or of is not fleet:
-            judged = _judged(origins, fleet)
-            self._last_judged = origins, fleet, judged
-        return judged
-
-    def _take_carefully(
-        self, part: Publishes, positions: Sequence[int], queued: bool
-    ) -> tuple[list[Message], list[int]]:
-        """Decode one by one what is not plain; the messages and the position of each."""
-        messages, where = [], []
-        for at in positions:
-            received = part.one(at)
-            try:
-                messages.append(self._decode(received, queued))
-                where.append(at)
-            except Refused as refused:
-                self._quarantine(received, refused.reason, refused.detail)
-            except Exception as error:
-                log.exception("decoding_failed", topic=_shown(received.topic))
-                self._quarantine(received, "decoding_failed", repr(error))
-        return messages, where
-
-    def _decode(self, received: Received, queued: bool) -> Message:
-        try:
-            topic = received.topic.decode()
-        except UnicodeDecodeError as error:
-            raise Refused("not_utf8", f"the topic: {error}") from None
-        return native.decode(
-            topic,
-            received.payload,
-            observed_us=received.observed_us,
-            retained=received.retained,
-            queued=queued,
-            max_bytes=self._settings.max_payload_bytes,
-        )
-
-    def _keep(self, messages: MessageColumns, fleet: Fleet, where: Ints) -> None:
-        """Take in what is new; `where` has the positions in the fleet of its origins."""
+    def _keep(self, messages: MessageColumns, doubtful: Flags, proving: Flags) -> None:
+        """Take in what is new."""
         pending = self._pending
         pending.parts.append(messages)
         pending.accepted += len(messages)
-        late = messages.dated() & (messages.observed - messages.measured > LATE_US)
-        pending.late += int(late.sum())
-        doubtful, proving = self._doubtful(messages)
-        times = self._times(messages, doubtful, proving)
-        pending.skipped += self._sequences.took(messages, fleet, where, times)
         if proving.any():
             began_us = self._instalment(int(messages.observed[0]))
             messages.observed[proving] = began_us
@@ -455,10 +365,6 @@ class Intake:
         if len(live):
             pending.latest_live_us = int(messages.observed[live[-1]])
 
-    def _times(self, messages: MessageColumns, doubtful: Flags, proving: Flags) -> Ints:
-        """What time each is evidence of: of the backlog its own where that is trusted, `ABSENT` where not."""
-        return np.where(proving, messages.measured, np.where(doubtful, ABSENT, messages.observed))
-
     def _instalment(self, now_us: int) -> int:
         """When the present instalment of the backlog began.
 
@@ -469,33 +375,6 @@ class Intake:
         if self._instalment_us is None or now_us - self._instalment_us >= INSTALMENT_US:
             self._instalment_us = now_us
         return self._instalment_us
-
-    def _doubtful(self, messages: MessageColumns) -> tuple[Flags, Flags]:
-        """Which are queued beats without a trusted time (rule 3), and which are queued beats with one."""
-        asked: Flags = messages.queued & ~messages.retained & (messages.evidence != Evidence.OFFLINE)
-        if not asked.any():
-            return asked, asked
-        judged = self._judge(messages.origins, self.registry)
-        asked &= judged.registered[messages.origin]
-        early = messages.observed - self._backlog_us <= messages.measured
-        believable = messages.dated() & early & (messages.measured <= messages.observed)
-        doubtful: Flags = asked & ~believable
-        distrusted = judged.distrusted[messages.origin]
-        for at in np.flatnonzero(asked & believable & distrusted).tolist():
-            # Whether the clock was trusted then depends on the time.
-            doubtful[at] = self._is_doubtful(messages[at])
-        return doubtful, asked & ~doubtful
-
-    def _is_doubtful(self, message: Message) -> bool:
-        """Whether it is a queued beat without a trusted time, of one message."""
-        if not message.queued or message.retained or message.evidence is Evidence.OFFLINE:
-            return False
-        device, measured_us = self.registry.get(message.device), message.measured_us
-        if device is None:
-            return False
-        return measured_us is None or not is_trusted(
-            device, measured_us, message.observed_us, self._backlog_us
-        )
 
     def _quarantine(self, message: Received, reason: str, detail: str) -> None:
         self._pending.quarantined.append(
@@ -525,7 +404,7 @@ class Intake:
             metrics.BATCH_MESSAGES.observe(pending.items())
         pending.count()
         self._pending = _Pending()
-        self.link.acknowledge(pending.epoch, pending.mids)
+        self.link.acknowledge(pending.epoch, np.concatenate([_NOBODY, *pending.mids]))
         now_us = self._clock.now_us()
         actions: list[Action] = []
         if pending.latest_live_us is not None:
@@ -553,9 +432,8 @@ class Intake:
         metrics.RECORDS_GIVEN_UP.inc(self._pending.records_received)
         log.error("spool_stalled", reason=reason, consequence="not connected until the spool takes messages")
         self._lost += self._pending.unacknowledgeable
-        self._redeliveries.forget(self._pending.messages())
-        self._redeliveries.forget(self._pending.records)
-        self._sequences.forget()
+        self._messages.forget(self._pending.messages())
+        self._redeliveries.forget([record.identity for record in self._pending.records])
         self._pending = _Pending()
         self._end_cause = coverage.SPOOL_STALLED
         self.stalled = (self._clock.now_us(), reason)
@@ -631,17 +509,6 @@ class Intake:
         waiting = (self._pending.earliest_us, self._ahead_us, self._instalment_us)
         through_us = min([now_us, *(at_us for at_us in waiting if at_us is not None)])
         self.told.put(Told(self._spool.last_seq(), through_us, self.coverage.listening, actions))
-
-
-def _judged(origins: Sequence[Origin], fleet: Fleet) -> _Judged:
-    """What the registry says of each origin."""
-    where = fleet.positions([origin.device for origin in origins])
-    registered: Flags = where >= 0
-    said = fleet.place_numbers([(origin.community, origin.kind) for origin in origins])
-    wrong, distrusted = np.zeros(len(where), dtype=bool), np.zeros(len(where), dtype=bool)
-    wrong[registered] = fleet.place[where[registered]] != said[registered]
-    distrusted[registered] = fleet.terms.may_be_distrusted(where[registered])
-    return _Judged(where, wrong, registered, distrusted)
 
 
 def _shown(topic: bytes) -> str:

@@ -23,8 +23,9 @@ from collector.attempts import CONNECTION_LOST, NO_ANSWER, STOPPED, VERSION, Att
 from collector.client import PUBLISHING_AT_ONCE, V5, V311, BufferedClient, new_client, subscribe
 from collector.outbox import Outbox, Outgoing
 from collector.reader import PACKETS_A_TURN, BatchClient
-from collector.received import DUP, RETAIN, Publishes
+from collector.received import DUP, RETAIN, Gathering, Publishes
 from pulse import logs
+from pulse.batches import Ints
 from pulse.clock import Clock
 from pulse.errors import SettingsError
 from pulse.settings import Broker
@@ -109,7 +110,7 @@ class Link:
         self._held = False
         self._end: str | None = None
         self._taken_over = False
-        self._gathered = Publishes()
+        self._gathered = Gathering()
         """What was read and not yet given to the handler."""
         self._observed_us = 0
         self._delivered = 0
@@ -148,11 +149,11 @@ class Link:
         """Whether the broker has confirmed the subscriptions of this connection."""
         return self._joined
 
-    def acknowledge(self, epoch: int, mids: list[int]) -> None:
+    def acknowledge(self, epoch: int, mids: Ints) -> None:
         """Acknowledge messages of connection `epoch`; of another one than the present it does nothing."""
         if epoch != self.epoch or self._client is None:
             return
-        if mids:
+        if len(mids):
             self._client.acknowledge(mids)
 
     def send_canary(self, payload: bytes) -> None:
@@ -250,16 +251,10 @@ class Link:
         if not self._joined:
             self._moved_s = self._clock.monotonic_s()
         # Each microsecond is given once: a message with neither time nor number is told apart by it.
-        gathered.observed_us = max(self._clock.now_us(), self._observed_us + 1)
-        self._observed_us = gathered.observed_us + len(gathered) - 1
-        self._delivered += len(gathered)
-        self._renew_gathered()
-        self._handler.received(gathered)
-
-    def _renew_gathered(self) -> None:
-        self._gathered = Publishes()
-        if isinstance(self._client, BatchClient):
-            self._client.gathered = self._gathered
+        publishes = gathered.taken(max(self._clock.now_us(), self._observed_us + 1))
+        self._observed_us = publishes.observed_us + len(publishes) - 1
+        self._delivered += len(publishes)
+        self._handler.received(publishes)
 
     def _check(self, now_s: float) -> None:
         client = self._client
@@ -293,7 +288,9 @@ class Link:
         try:
             client = self._new_client()
             self._client = client
-            self._renew_gathered()
+            self._gathered = Gathering()
+            if isinstance(client, BatchClient):
+                client.gathered = self._gathered
             client.reconnect()
         except (OSError, ValueError, SettingsError) as error:
             self._client = None

@@ -10,11 +10,12 @@ without being a redelivery: it proves life (rule 2), so it is kept under an iden
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 
 import msgspec
+import numpy as np
 
-from pulse.batches import MessageColumns, columns_of
+from collector.identities import Identities
+from pulse.batches import Ints, MessageColumns, columns_of
 from pulse.clock import SECOND_US
 from pulse.messages import Message, Record
 from pulse.stores.sameness import BACKLOG_US, REDELIVERY_US
@@ -28,15 +29,13 @@ class Redeliveries:
     """Remembers the last identities. One thread at a time."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
-        self._remembered = remembered
-        self._received: dict[int, int] = {}
-        """Time of reception by identity, the latest last; of messages noted together, that of the first."""
+        self._received = Identities(remembered)
 
     def admit(self, message: Message, *, redelivered: bool = False) -> Message | None:
         """The message to keep, or None if it was received before. `redelivered`: the broker says so."""
         if message.measured_us is None and message.seq is None:
             return message
-        earlier_us = self._received.get(message.identity)
+        earlier_us = self._received.latest(message.identity)
         if earlier_us is not None:
             if message.retained or _is_again(message, message.observed_us - earlier_us, redelivered):
                 return None
@@ -55,7 +54,7 @@ class Redeliveries:
         """
         if record.measured_us is None:
             return record
-        earlier_us = self._received.get(record.identity)
+        earlier_us = self._received.latest(record.identity)
         if earlier_us is not None:
             longest_us = BACKLOG_US if redelivered or record.queued else REPEATED_US
             believed = record.at_us == record.measured_us
@@ -74,9 +73,12 @@ class Redeliveries:
         Nearly always all are new, which one look at their identities tells.
         """
         recognisable = (messages.dated() | messages.numbered) & ~messages.retained
-        identities = messages.identity[recognisable].tolist()
-        fresh = self._received.keys().isdisjoint(identities) and len(set(identities)) == len(identities)
-        if fresh and not messages.retained.any():
+        identities = np.sort(messages.identity[recognisable])
+        if (
+            not messages.retained.any()
+            and (identities[1:] != identities[:-1]).all()
+            and not self._received.has_any(identities)
+        ):
             self._note(identities, messages)
             return messages
         admitted = [
@@ -87,34 +89,20 @@ class Redeliveries:
 
     def remember(self, message: Message | Record) -> None:
         """Note a message or record that was received."""
-        self._received.pop(message.identity, None)
-        self._received[message.identity] = message.observed_us
-        self._forget_oldest()
+        self._received.note(message.identity, message.observed_us)
 
     def remember_many(self, messages: MessageColumns) -> None:
         """Note messages that were received; retained copies prove nothing and are left out."""
         own = messages.take(~messages.retained)
-        identities = own.identity.tolist()
-        for identity in identities:
-            self._received.pop(identity, None)
-        self._note(identities, own)
+        self._note(np.sort(own.identity), own)
 
-    def _note(self, identities: Sequence[int], messages: MessageColumns) -> None:
-        """Note what came together: one time for all, since a number for each would be half of the memory."""
-        if identities:
-            self._received.update(dict.fromkeys(identities, int(messages.observed[0])))
-            self._forget_oldest()
+    def _note(self, identities: Ints, messages: MessageColumns) -> None:
+        if len(identities):
+            self._received.note_all(identities, int(messages.observed[0]))
 
-    def _forget_oldest(self) -> None:
-        surplus = len(self._received) - self._remembered
-        if surplus > 0:
-            for identity in list(islice(self._received, surplus)):
-                del self._received[identity]
-
-    def forget(self, messages: Iterable[Message | Record]) -> None:
+    def forget(self, identities: Iterable[int]) -> None:
         """Take back what was admitted and then not kept: it will be delivered again."""
-        for message in messages:
-            self._received.pop(message.identity, None)
+        self._received.forget(identities)
 
 
 def _is_again(message: Message, age_us: int, redelivered: bool) -> bool:

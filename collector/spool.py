@@ -27,7 +27,7 @@ from collector import snapshotfile, spoolfile
 from collector.snapshotfile import Snapshot
 from collector.spoolfile import BatchRow
 from pulse import logs
-from pulse.batches import MessageColumns, Origin, columns_of, unpacked
+from pulse.batches import MessageColumns, Packing, columns_of
 from pulse.clock import Clock
 from pulse.errors import BadInput, StoreUnavailable
 from pulse.messages import Message, Quarantined, Record
@@ -148,8 +148,7 @@ class Spool:
         self._before_cache = 0
         """All batches after this number are in the cache."""
         self._damages: list[Damage] = []
-        self._origins: Sequence[Origin] = ()
-        """Of the batch that was read last: most have the same."""
+        self._packing = Packing()
         self._last = 0
         self._next = 0
         self._marks = dict.fromkeys(CONSUMERS, 0)
@@ -177,9 +176,9 @@ class Spool:
         if items >= 1 << POSITION_BITS:
             raise ValueError("a batch holds at most 2^20 - 1 items")
         columns = columns_of(messages)
-        packed = columns.packed()
-        body = _encoder.encode((packed, quarantined, records) if records else (packed, quarantined))
         with self._lock:
+            packed = self._packing.packed(columns)
+            body = _encoder.encode((packed, quarantined, records) if records else (packed, quarantined))
             if self._bytes + len(body) > self.max_bytes:
                 raise SpoolFull(
                     f"the spool {self.path} holds {self._bytes} bytes, its limit is {self.max_bytes};"
@@ -300,12 +299,11 @@ class Spool:
                     break
                 for number, written_us, count, checksum, body in rows:
                     seq = number
-                    batch = _verified(number, written_us, count, checksum, body, self._origins)
+                    batch = _verified(number, written_us, count, checksum, body, self._packing)
                     if batch is None:
                         self._set_aside(number, count)
                     else:
                         batches.append(batch)
-                        self._origins = batch.messages.origins
                 if items is not None and sum(batch.weight for batch in batches) >= items:
                     break
             return batches
@@ -523,16 +521,16 @@ def _batch(
 
 
 def _verified(
-    seq: int, written_us: int, count: int, checksum: int, body: bytes, like: Sequence[Origin]
+    seq: int, written_us: int, count: int, checksum: int, body: bytes, packing: Packing
 ) -> Batch | None:
     if _checksum(seq, count, body) != checksum:
         return None
     if body[0] == _OF_THREE:
         packed, quarantined, records = _decoder_records.decode(body)
-        return _batch(seq, written_us, unpacked(packed, like), quarantined, records)
+        return _batch(seq, written_us, packing.unpacked(packed), quarantined, records)
     try:
         packed, quarantined = _decoder.decode(body)
-        messages = unpacked(packed, like)
+        messages = packing.unpacked(packed)
     except (msgspec.ValidationError, BadInput):
         older, quarantined = _decoder_1.decode(body)
         messages = columns_of(older)

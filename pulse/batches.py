@@ -161,17 +161,6 @@ class MessageColumns(Sequence[Message]):
         own = self._by_device.get(device)
         return [] if own is None else [self._message(at) for at in own.tolist()]
 
-    def packed(self) -> bytes:
-        """Everything but the orders as bytes, for `unpacked`."""
-        return msgspec.msgpack.encode(
-            _Packed(
-                _packed_origins(self.origins),
-                [np.ascontiguousarray(column).tobytes() for column in self.columns().values()],
-                dict(self.faults),
-                [(g.names, g.rows.astype(np.int32).tobytes(), g.values.tobytes()) for g in self.metrics],
-            )
-        )
-
     def _message(self, at: int) -> Message:
         measured = int(self.measured[at])
         origin = self.origins[self.origin[at]]
@@ -206,30 +195,50 @@ class MessageColumns(Sequence[Message]):
         return dict(zip(found.names, found.values[row[at]].tolist(), strict=True))
 
 
-def unpacked(body: bytes, like: Sequence[Origin] = ()) -> MessageColumns:
-    """What `packed` gave. Raises `BadInput` if it is none of ours.
-
-    `like` are the origins of another batch: where they are the same, both share them.
+class Packing:
+    """Messages as bytes and back; remembers the origins of the last batch, as most have the same. One thread
+    at a time.
     """
-    try:
-        saved = msgspec.msgpack.decode(body, type=_Packed)
-        same = bool(like) and saved.origins == _packed_origins(like)
-        origins = like if same else msgspec.msgpack.decode(saved.origins, type=list[Origin])
-        columns = {
-            name: np.frombuffer(column, dtype=kind)
-            for (name, kind), column in zip(_TYPES.items(), saved.columns, strict=True)
-        }
-        metrics = []
-        for names, packed_rows, values in saved.metrics:
-            rows = np.frombuffer(packed_rows, dtype=np.int32).astype(np.int64)
-            metrics.append(Metrics(names, rows, np.frombuffer(values).reshape(len(rows), len(names))))
-    except (msgspec.DecodeError, ValueError) as error:
-        raise BadInput(f"not a batch of messages: {error}") from error
-    return MessageColumns(origins, columns, saved.faults, metrics)
 
+    def __init__(self) -> None:
+        self._origins: Sequence[Origin] = ()
+        self._packed_origins = msgspec.msgpack.encode(())
 
-def _packed_origins(origins: Sequence[Origin]) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.msgpack.encode(list(origins)))
+    def packed(self, messages: MessageColumns) -> bytes:
+        """Everything but the orders."""
+        if messages.origins is not self._origins:
+            packed = msgspec.msgpack.encode(list(messages.origins))
+            self._origins, self._packed_origins = messages.origins, packed
+        return msgspec.msgpack.encode(
+            _Packed(
+                msgspec.Raw(self._packed_origins),
+                [np.ascontiguousarray(column).tobytes() for column in messages.columns().values()],
+                dict(messages.faults),
+                [(g.names, g.rows.astype(np.int32).tobytes(), g.values.tobytes()) for g in messages.metrics],
+            )
+        )
+
+    def unpacked(self, body: bytes) -> MessageColumns:
+        """What `packed` gave; batches with the same origins share them. Raises `BadInput` if it is none."""
+        try:
+            saved = msgspec.msgpack.decode(body, type=_Packed)
+            self._take_origins(bytes(saved.origins))
+            columns = {
+                name: np.frombuffer(column, dtype=kind)
+                for (name, kind), column in zip(_TYPES.items(), saved.columns, strict=True)
+            }
+            metrics = []
+            for names, packed_rows, values in saved.metrics:
+                rows = np.frombuffer(packed_rows, dtype=np.int32).astype(np.int64)
+                metrics.append(Metrics(names, rows, np.frombuffer(values).reshape(len(rows), len(names))))
+        except (msgspec.DecodeError, ValueError) as error:
+            raise BadInput(f"not a batch of messages: {error}") from error
+        return MessageColumns(self._origins, columns, saved.faults, metrics)
+
+    def _take_origins(self, packed: bytes) -> None:
+        if packed != self._packed_origins:
+            self._origins = msgspec.msgpack.decode(packed, type=list[Origin])
+            self._packed_origins = packed
 
 
 def columns_of(messages: Sequence[Message]) -> MessageColumns:

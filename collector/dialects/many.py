@@ -8,14 +8,14 @@ message: what is decided here is exactly what it would have said, and a test hol
 import sys
 from _blake2 import blake2b
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.dialects import native
-from collector.received import RETAIN
+from collector.dialects import alike, native
+from collector.received import RETAIN, Publishes
 from pulse.batches import ABSENT, Flags, Ints, MessageColumns, Metrics, Origin
 from pulse.clock import SECOND_US
 from pulse.errors import Refused
@@ -33,6 +33,10 @@ _EXACT = 9_000_000_000_000_000
 """Beyond this a time is out of range, and its product with 1000 might leave 64 bits."""
 
 
+_Values = Sequence[native.Member] | Ints | NDArray[np.float64]
+"""A member of each object."""
+
+
 class Plain(NamedTuple):
     """The plain ones of a batch, the position of each in it, and the positions of the others."""
 
@@ -48,6 +52,18 @@ class _Shape(NamedTuple):
     seq: int | None
     status: int | None
     metrics: tuple[int, ...]
+
+
+class _Columns:
+    """Columns of a batch that are filled group by group; `good` says for which messages they hold."""
+
+    def __init__(self, count: int) -> None:
+        self.good: Flags = np.zeros(count, dtype=bool)
+        self.measured: Ints = np.full(count, ABSENT, dtype=np.int64)
+        self.seq: Ints = np.zeros(count, dtype=np.int64)
+        self.numbered: Flags = np.zeros(count, dtype=bool)
+        self.evidence: NDArray[np.int8] = np.zeros(count, dtype=np.int8)
+        self.metrics: list[Metrics] = []
 
 
 class _Group:
@@ -74,46 +90,26 @@ class Many:
         """Of the last batch: most have the same origins, and who is given the same list again knows that."""
         self._shapes: dict[tuple[str, ...], _Shape | None] = {}
 
-    def decode(
-        self,
-        topics: Sequence[bytes],
-        payloads: Sequence[bytes],
-        flags: Sequence[int],
-        observed_us: int,
-        *,
-        queued: bool,
-    ) -> Plain:
-        """The plain ones of messages, the first received at `observed_us`, each next one 1 µs later.
-
-        `flags` are the first bytes of their packets.
-        """
-        most = self._max_bytes
+    def decode(self, publishes: Publishes, *, queued: bool) -> Plain:
+        """The plain ones of messages."""
+        count, places = len(publishes), publishes.places
         if len(self._numbers) > KNOWN_TOPICS:
             self._numbers, self._origins = {}, []
-        numbers: list[int] = list(map(self._numbers.get, topics))  # type: ignore[arg-type]
-        if None in numbers:
-            numbers = [
-                self._learn(topic) if number is None else number
-                for number, topic in zip(numbers, topics, strict=True)
-            ]
-        if min(numbers, default=0) >= 0 and _are_plain(payloads, flags, most):
-            chosen = list(range(len(topics)))
-        else:
-            chosen = [
-                at
-                for at, (number, payload, flag) in enumerate(zip(numbers, payloads, flags, strict=True))
-                if number >= 0 and payload and not flag & RETAIN and len(payload) <= most
-            ]
-        members = self._objects(payloads, chosen)
-        alike: dict[tuple[str, ...], list[int]] = {}
-        shapes = list(map(tuple, members))
-        if len(set(shapes)) == 1:
-            alike[shapes[0]] = chosen
-        else:
-            for at, names in zip(chosen, shapes, strict=True):
-                alike.setdefault(names, []).append(at)
-        by_position = members if len(chosen) == len(topics) else dict(zip(chosen, members, strict=True))
-        return self._columns(alike, by_position, numbers, topics, payloads, observed_us, queued)
+        topics = publishes.topics()
+        found = list(map(self._numbers.get, topics))
+        numbers = np.array(
+            found if None not in found else [self._learn(topic) for topic in topics], dtype=np.int64
+        )
+        length = places.end - places.payload
+        likely = (numbers >= 0) & (length > 0) & (length <= self._max_bytes) & (places.flags & RETAIN == 0)
+        chosen = np.flatnonzero(likely)
+        columns = _Columns(count)
+        groups, left = alike.read(publishes.data, places.payload[chosen], places.end[chosen])
+        for group in groups:
+            self._put(columns, group.names, group.columns, chosen[group.rows])
+        if len(left):
+            self._put_left(columns, publishes, chosen[left])
+        return self._plain(columns, publishes, topics, numbers, queued)
 
     def _learn(self, topic: bytes) -> int:
         """The number of the origin that a heartbeat's topic tells; -1 for one that needs a closer look."""
@@ -139,23 +135,34 @@ class Many:
             self._last = distinct, [self._origins[number] for number in distinct.tolist()]
         return self._last[1], where
 
-    def _objects(self, payloads: Sequence[bytes], chosen: list[int]) -> list[dict[str, native.Member]]:
-        """The objects of the chosen payloads; those that are none, or need a closer look, leave `chosen`."""
-        decode = _OBJECTS.decode
-        texts = payloads if len(chosen) == len(payloads) else [payloads[at] for at in chosen]
-        try:
-            members = list(map(decode, texts))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            members = [_object(decode, text) for text in texts]
-        # A flat object has a colon a member; more of them may be a member that is given twice.
-        if b"".join(texts).count(b":") != sum(map(len, members)):
-            members = [
-                one if len(one) == text.count(b":") else {} for one, text in zip(members, texts, strict=True)
-            ]
-        if not all(members):
-            chosen[:] = [at for at, one in zip(chosen, members, strict=True) if one]
-            members = [one for one in members if one]
-        return members
+    def _put_left(self, columns: _Columns, publishes: Publishes, positions: Ints) -> None:
+        """Put messages into the columns whose payloads are not alike to the byte: through an object each."""
+        members = _objects(publishes.payloads(positions))
+        shapes: dict[tuple[str, ...], list[int]] = {}
+        for at, one in enumerate(members):
+            if one:
+                shapes.setdefault(tuple(one), []).append(at)
+        for names, own in shapes.items():
+            if len(own) >= FEWEST_ALIKE:
+                columns_of_members = [[members[at][name] for at in own] for name in names]
+                self._put(columns, names, columns_of_members, positions[own])
+
+    def _put(
+        self, columns: _Columns, names: tuple[str, ...], members: Sequence[_Values], positions: Ints
+    ) -> None:
+        """Put the messages of one shape into the columns, as far as they are plain."""
+        shape = self._shape(names)
+        group = None if shape is None else _read(shape, names, members, len(positions))
+        if shape is None or group is None:
+            return
+        good = group.good
+        rows = positions[good]
+        columns.good[rows] = True
+        columns.measured[rows], columns.seq[rows] = group.measured[good], group.seq[good]
+        columns.numbered[rows], columns.evidence[rows] = shape.seq is not None, group.evidence[good]
+        if group.names and len(rows):
+            values = np.column_stack([column[good] for column in group.values])
+            columns.metrics.append(Metrics(tuple(group.names), rows, values))
 
     def _shape(self, names: tuple[str, ...]) -> _Shape | None:
         if names in self._shapes:
@@ -166,80 +173,53 @@ class Many:
         self._shapes[names] = shape
         return shape
 
-    def _columns(
-        self,
-        alike: dict[tuple[str, ...], list[int]],
-        members: Any,
-        numbers: list[int],
-        topics: Sequence[bytes],
-        payloads: Sequence[bytes],
-        observed_us: int,
-        queued: bool,
+    def _plain(
+        self, filled: _Columns, publishes: Publishes, topics: Sequence[bytes], numbers: Ints, queued: bool
     ) -> Plain:
-        count = len(topics)
-        good = np.zeros(count, dtype=bool)
-        measured, seq = np.full(count, ABSENT, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        numbered, evidence = np.zeros(count, dtype=bool), np.zeros(count, dtype=np.int8)
-        metrics = []
-        for names, positions in alike.items():
-            shape = self._shape(names) if len(positions) >= FEWEST_ALIKE else None
-            if shape is None:
-                continue
-            own = members if len(positions) == len(members) else [members[at] for at in positions]
-            if isinstance(own, dict):
-                own = own.values()
-            group = _read(shape, names, [[one[name] for one in own] for name in names])
-            if group is None:
-                continue
-            rows = np.array(positions, dtype=np.int64)[group.good]
-            good[rows] = True
-            measured[rows], seq[rows] = group.measured[group.good], group.seq[group.good]
-            numbered[rows], evidence[rows] = shape.seq is not None, group.evidence[group.good]
-            if group.names and len(rows):
-                values = np.column_stack([column[group.good] for column in group.values])
-                metrics.append(Metrics(tuple(group.names), rows, values))
-        identity = np.zeros(count, dtype=np.int64)
-        taken = np.flatnonzero(good)
-        chosen = taken.tolist()
-        if len(chosen) < count:
-            topics, payloads = [topics[at] for at in chosen], [payloads[at] for at in chosen]
+        """What the columns hold."""
+        count, observed_us = len(publishes), publishes.observed_us
+        taken = np.flatnonzero(filled.good)
+        if len(taken) < count:
+            topics = [topics[at] for at in taken.tolist()]
         digests = b"".join(
             [
                 blake2b(topic + b"\0" + payload, digest_size=8).digest()
-                for topic, payload in zip(topics, payloads, strict=True)
+                for topic, payload in zip(topics, publishes.payloads(taken), strict=True)
             ]
         )
+        identity, origin = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int32)
         identity[taken] = (np.frombuffer(digests, dtype=">u8") >> np.uint64(1)).astype(np.int64)
-        origin = np.zeros(count, dtype=np.int32)
-        origins, origin[taken] = self._origins_of(np.array(numbers, dtype=np.int64)[taken])
+        origins, origin[taken] = self._origins_of(numbers[taken])
         columns = MessageColumns(
             origins,
             {
                 "origin": origin,
-                "evidence": evidence,
+                "evidence": filled.evidence,
                 "observed": np.arange(observed_us, observed_us + count, dtype=np.int64),
-                "measured": measured,
+                "measured": filled.measured,
                 "retained": np.zeros(count, dtype=bool),
                 "queued": np.full(count, queued),
                 "identity": identity,
-                "seq": seq,
-                "numbered": numbered,
+                "seq": filled.seq,
+                "numbered": filled.numbered,
             },
             {},
-            metrics,
+            filled.metrics,
         )
-        if len(chosen) == count:
+        if len(taken) == count:
             return Plain(columns, taken, [])
-        return Plain(columns.take(taken), taken, np.flatnonzero(~good).tolist())
+        return Plain(columns.take(taken), taken, np.flatnonzero(~filled.good).tolist())
 
 
-def _are_plain(payloads: Sequence[bytes], flags: Sequence[int], most: int) -> bool:
-    """Whether every payload is there and short enough, and none is retained."""
-    return (
-        all(payloads)
-        and max(map(len, payloads), default=0) <= most
-        and not any(flag & RETAIN for flag in set(flags))
-    )
+def _objects(payloads: Sequence[bytes]) -> list[dict[str, native.Member]]:
+    """The objects of payloads, empty for those that are none or need a closer look."""
+    decode = _OBJECTS.decode
+    try:
+        members = list(map(decode, payloads))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        members = [_object(decode, text) for text in payloads]
+    # A flat object has a colon a member; more of them may be a member that is given twice.
+    return [one if len(one) == text.count(b":") else {} for one, text in zip(members, payloads, strict=True)]
 
 
 def _object(decode: Callable[[bytes], dict[str, native.Member]], payload: bytes) -> dict[str, native.Member]:
@@ -263,9 +243,9 @@ def _shape(names: tuple[str, ...]) -> _Shape | None:
     )
 
 
-def _read(shape: _Shape, names: tuple[str, ...], columns: Sequence[Sequence[native.Member]]) -> _Group | None:
+def _read(shape: _Shape, names: tuple[str, ...], columns: Sequence[_Values], count: int) -> _Group | None:
     """The members in columns; None if none of them is plain."""
-    group = _Group(len(columns[0]))
+    group = _Group(count)
     try:
         if shape.time is not None:
             _read_time(group, columns[shape.time])
@@ -280,8 +260,15 @@ def _read(shape: _Shape, names: tuple[str, ...], columns: Sequence[Sequence[nati
     return group
 
 
-def _read_time(group: _Group, column: Sequence[Any]) -> None:
-    kinds = set(map(type, column))
+def _kinds(column: _Values) -> set[type]:
+    """The types of the values of a column."""
+    if isinstance(column, np.ndarray):
+        return {int} if column.dtype == np.int64 else {float}
+    return set(map(type, column))
+
+
+def _read_time(group: _Group, column: _Values) -> None:
+    kinds = _kinds(column)
     if kinds == {int}:
         whole = np.array(column, dtype=np.int64)
         near = (whole > -_EXACT) & (whole < _EXACT)
@@ -301,14 +288,14 @@ def _read_time(group: _Group, column: Sequence[Any]) -> None:
     group.measured = us
 
 
-def _read_seq(group: _Group, column: Sequence[Any]) -> None:
-    if set(map(type, column)) != {int}:
+def _read_seq(group: _Group, column: _Values) -> None:
+    if _kinds(column) != {int}:
         group.good &= [type(value) is int for value in column]
         column = [value if type(value) is int else 0 for value in column]
     group.seq = np.array(column, dtype=np.int64)
 
 
-def _read_status(group: _Group, column: Sequence[Any]) -> None:
+def _read_status(group: _Group, column: _Values) -> None:
     if set(column) != {"ok"}:
         group.good &= [value in ("ok", "fault") for value in column]
         group.evidence = np.array(
@@ -316,19 +303,26 @@ def _read_status(group: _Group, column: Sequence[Any]) -> None:
         )
 
 
-def _read_metric(group: _Group, name: str, column: Sequence[Any]) -> None:
-    kinds = set(map(type, column))
+def _read_metric(group: _Group, name: str, column: _Values) -> None:
+    kinds = _kinds(column)
     if kinds <= _UNSTORED:
         return
-    if not kinds <= _NUMBERS:
-        group.good &= [type(value) in _NUMBERS for value in column]
-        column = [value if type(value) in _NUMBERS else 0.0 for value in column]
-    if int in kinds and not (min(column) >= native.INT64_MIN and max(column) <= native.INT64_MAX):
-        group.good &= [native.INT64_MIN <= value <= native.INT64_MAX for value in column]
-        column = [value if native.INT64_MIN <= value <= native.INT64_MAX else 0.0 for value in column]
+    if not isinstance(column, np.ndarray):
+        column = _storable(group, column, kinds)
     values = np.array(column, dtype=np.float64)
     finite = np.isfinite(values)
     if not finite.all():
         group.good &= finite
     group.names.append(name)
     group.values.append(values)
+
+
+def _storable(group: _Group, column: Sequence[native.Member], kinds: set[type]) -> list[float]:
+    """The numbers of a column; what is none, or leaves 64 bits, is not good."""
+    if not kinds <= _NUMBERS:
+        group.good &= [type(value) in _NUMBERS for value in column]
+    numbers = [value if isinstance(value, float | int) else 0.0 for value in column]
+    if int in kinds and not (min(numbers) >= native.INT64_MIN and max(numbers) <= native.INT64_MAX):
+        group.good &= [native.INT64_MIN <= value <= native.INT64_MAX for value in numbers]
+        numbers = [value if native.INT64_MIN <= value <= native.INT64_MAX else 0.0 for value in numbers]
+    return numbers

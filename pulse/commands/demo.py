@@ -18,7 +18,7 @@ import typer
 from pulse import logs
 from pulse.access.roles import system
 from pulse.clock import HOUR_US, MINUTE_US, to_iso
-from pulse.commands import demosharing, ownbroker
+from pulse.commands import beside, demosharing, ownbroker
 from pulse.commands.demoaccounts import Accounts
 from pulse.commands.parts import Parts, Workers, opened, stop_on_signals
 from pulse.commands.serve import work
@@ -226,25 +226,14 @@ def _passwords(settings: Settings) -> Path:
 @contextlib.contextmanager
 def _simulator(broker: Broker, choices: Choices, passwords: Path, stop: threading.Event) -> Iterator[None]:
     """The simulators as a process of their own, which ends with us however we end."""
-    command = [
-        *(sys.executable, "-m", "collector.broker.leash", str(os.getpid())),
-        *(sys.executable, "-m", "pulse", "simulate", "--quiet", "--broker", broker.shown()),
+    arguments = (
+        *("simulate", "--quiet", "--broker", broker.shown()),
         *("--seed", str(choices.seed), "--devices", str(choices.devices)),
         *("--time-scale", str(choices.time_scale), "--passwords", str(passwords)),
-    ]
-    # Ctrl-C is for us; the devices go once nobody counts them any more.
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603
-    watched = threading.Thread(target=_watch, args=(process, stop), name="simulator", daemon=True)
-    watched.start()
-    try:
+    )
+    with beside.running(*arguments, stops_within_s=_SIMULATOR_STOPS_WITHIN_S) as process:
+        threading.Thread(target=_watch, args=(process, stop), name="simulator", daemon=True).start()
         yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_SIMULATOR_STOPS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextlib.contextmanager

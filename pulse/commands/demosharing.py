@@ -3,8 +3,6 @@
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +17,7 @@ from pulse.access import outlets as outlet_cases
 from pulse.access import people
 from pulse.access.roles import Role, system
 from pulse.clock import DAY_US
+from pulse.commands import beside
 from pulse.commands.parts import Parts
 from pulse.errors import BadInput
 from pulse.ports import free_port
@@ -113,8 +112,14 @@ def running(parts: Parts, time_scale: float, *, mqtt: bool) -> Iterator[Path]:
             for party in PARTIES:
                 said = _outlet(party, ways[party.id], ports.get(party.id), broker)
                 outlet_cases.put(connection, actor, said, now_us)
-        open_now.enter_context(_process(parts))
-        yield _folder(parts)
+        folder = _folder(parts)
+        (folder / "control.json").unlink(missing_ok=True)
+        told = ("--file", str(folder / "departments.yaml"), "--state", str(folder))
+        # What they received is told at the end to those who started them by hand; here nobody asked.
+        with beside.running(
+            "simulate-departments", "--quiet", *told, stops_within_s=_STOPS_WITHIN_S, silent=True
+        ):
+            yield folder
 
 
 def _folder(parts: Parts) -> Path:
@@ -232,27 +237,3 @@ def _write(
         path.write_text(yaml.safe_dump(members, sort_keys=False), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"cannot be written: {error.strerror}", where=str(path)) from error
-
-
-@contextlib.contextmanager
-def _process(parts: Parts) -> Iterator[None]:
-    folder = _folder(parts)
-    (folder / "control.json").unlink(missing_ok=True)
-    command = [
-        *(sys.executable, "-m", "collector.broker.leash", str(os.getpid())),
-        *(sys.executable, "-m", "pulse", "simulate-departments", "--quiet"),
-        *("--file", str(folder / "departments.yaml"), "--state", str(folder)),
-    ]
-    # What they received is told at the end to those who started them by hand; here nobody asked.
-    process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, process_group=0
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOPS_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -7,8 +7,9 @@ import pytest
 
 from collector.datakinds import DataKinds
 from collector.intake import Intake
-from collector.received import Publishes
+from collector.received import Gathering
 from collector.spool import Spool
+from pulse.batches import Ints
 from pulse.ledger.fleet import Fleet
 from pulse.ledger.model import Device, Terms
 from pulse.settings import Settings
@@ -31,8 +32,8 @@ class RecordingLink:
         self.acknowledged: list[tuple[int, list[int], int]] = []
         self._spool = spool
 
-    def acknowledge(self, epoch: int, mids: list[int]) -> None:
-        self.acknowledged.append((epoch, mids, self._spool.depth().messages))
+    def acknowledge(self, epoch: int, mids: Ints) -> None:
+        self.acknowledged.append((epoch, mids.tolist(), self._spool.depth().messages))
 
     def hold(self, held: bool) -> None:
         self.holds.append(held)
@@ -50,12 +51,11 @@ class Heard:
         self._told = 0
 
     def hear(self, *mids: int) -> None:
-        publishes = Publishes()
+        gathering = Gathering()
         for mid in mids:
             self._told += 1
-            publishes.add(BEAT, b'{"seq": %d}' % self._told, QOS_1, mid)
-        publishes.observed_us = self.clock.now_us() + self._told
-        self.intake.received(publishes)
+            gathering.add(BEAT, b'{"seq": %d}' % self._told, QOS_1, mid)
+        self.intake.received(gathering.taken(self.clock.now_us() + self._told))
 
     def know_gas(self) -> None:
         """Register a gas alarm, and have a catalogue."""
@@ -119,11 +119,10 @@ RECORD = b"community/xinjinglou/gas_alarm/gas-1/data/gas_reading"
 
 
 def records_said(heard: Heard, *payloads: bytes) -> None:
-    publishes = Publishes()
+    gathering = Gathering()
     for mid, payload in enumerate(payloads, 1):
-        publishes.add(RECORD, payload, QOS_1, mid)
-    publishes.observed_us = heard.clock.now_us()
-    heard.intake.received(publishes)
+        gathering.add(RECORD, payload, QOS_1, mid)
+    heard.intake.received(gathering.taken(heard.clock.now_us()))
 
 
 def test_records_are_acknowledged_when_they_are_committed_and_in_one_batch_with_messages(

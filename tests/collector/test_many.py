@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from collector.dialects import native
 from collector.dialects.many import FEWEST_ALIKE, Many
-from collector.received import DUP, RETAIN
+from collector.received import DUP, RETAIN, Gathering
 from pulse.errors import Refused
 from pulse.messages import Message
 from tests.collector.builders import NOON_US
@@ -48,7 +48,10 @@ def carefully(
 
 def check(topics: list[bytes], payloads: list[bytes], flags: list[int], *, queued: bool = False) -> set[int]:
     """Hold a batch against the careful decoder; the positions that were plain."""
-    plain = Many(MOST_BYTES).decode(topics, payloads, flags, NOON_US, queued=queued)
+    gathering = Gathering()
+    for mid, (name, payload, flag) in enumerate(zip(topics, payloads, flags, strict=True), 1):
+        gathering.add(name, payload, flag, mid)
+    plain = Many(MOST_BYTES).decode(gathering.taken(NOON_US), queued=queued)
     careful = carefully(topics, payloads, flags, queued=queued)
     positions = plain.positions.tolist()
     assert list(plain.columns) == [careful[at] for at in positions]

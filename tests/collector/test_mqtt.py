@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import amqtt.broker
+import numpy as np
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -77,7 +78,7 @@ class Recorder:
         for message in map(publishes.one, range(len(publishes))):
             self.messages.append(message)
             if self.acknowledging and message.qos:
-                self.link.acknowledge(self.link.epoch, [message.mid])
+                self.link.acknowledge(self.link.epoch, np.array([message.mid]))
 
     def disconnected(self) -> None:
         self.ended += 1
@@ -264,10 +265,10 @@ def test_an_acknowledgement_of_an_earlier_connection_is_never_sent() -> None:
         link.drop("test")
         link.wake()
         eventually(lambda: recorder.payloads() == [b"0", b"1"], "the second connection")
-        link.acknowledge(stale, [7])
+        link.acknowledge(stale, np.array([7]))
         recorder.link.publish("pulse/x", b"", qos=1)
         eventually(lambda: len(acknowledged) == 2 and not len(link.outbox), "the publication")
-        link.acknowledge(link.epoch, [7])
+        link.acknowledge(link.epoch, np.array([7]))
         link.wake()
         eventually(lambda: acknowledged[1] == [7], "the acknowledgement")
         assert acknowledged[0] == []

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from itertools import pairwise
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from paho.mqtt.properties import Properties
 
 from collector.client import V5, V311, BufferedClient
 from collector.reader import CHUNK_BYTES, PACKETS_A_TURN, BatchClient, _packet
-from collector.received import DUP, RETAIN, Publishes, Received
+from collector.received import DUP, RETAIN, Gathering, Received
 
 PINGRESP = b"\xd0\x00"
 
@@ -83,9 +84,7 @@ def heard(
     """What a client hears in a stream, in order, and how it ended."""
     client = kind(CallbackAPIVersion.VERSION2, "test", protocol=protocol, manual_ack=True)
     events: list[Event] = []
-    gathered = Publishes()
-    if isinstance(client, BatchClient):
-        client.gathered = gathered
+    gathered = client.gathered if isinstance(client, BatchClient) else Gathering()
 
     def note() -> None:
         events.extend(
@@ -93,12 +92,8 @@ def heard(
         )
 
     def taken() -> list[Received]:
-        nonlocal gathered
-        messages = [gathered.one(at) for at in range(len(gathered))]
-        gathered = Publishes()
-        if isinstance(client, BatchClient):
-            client.gathered = gathered
-        return messages
+        publishes = gathered.taken(0)
+        return [publishes.one(at) for at in range(len(publishes))]
 
     def on_message(_client: Client, _userdata: object, message: MQTTMessage) -> None:
         flags = message.qos << 1 | (RETAIN if message.retain else 0) | (DUP if message.dup else 0)
@@ -220,7 +215,8 @@ def test_properties_that_repeat_are_read_once() -> None:
     for _ in range(4):
         client.loop_read()
     assert [message.payload for message in came] == [b"0"]
-    assert client.gathered.payloads == [b"1", b"2", b"3"]
+    publishes = client.gathered.taken(0)
+    assert publishes.payloads(np.arange(len(publishes))) == [b"1", b"2", b"3"]
     client._sock = None
 
 
@@ -252,7 +248,7 @@ def test_no_more_is_read_in_a_turn_than_its_owner_can_take() -> None:
         client._out_messages[mid] = MQTTMessage(mid)
     assert client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
     assert PACKETS_A_TURN <= len(client.gathered) < PACKETS_A_TURN + 500
-    client.gathered = Publishes()
+    client.gathered.taken(0)
     assert client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
     assert len(client.gathered) >= PACKETS_A_TURN
     client._sock = None

@@ -9,7 +9,7 @@ import pytest
 
 from collector.datakinds import DataKinds
 from collector.dialects import records as dialect
-from collector.received import DUP, RETAIN, Publishes
+from collector.received import DUP, RETAIN, Gathering
 from collector.recordtaker import RecordTaker, Taken
 from collector.redeliveries import Redeliveries
 from pulse.clock import DAY_US, HOUR_US, SECOND_US
@@ -63,11 +63,10 @@ class Door:
         flags: int = 0,
         queued: bool = False,
     ) -> Taken:
-        publishes = Publishes()
+        gathering = Gathering()
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        publishes.add(topic, body, QOS_1 | flags, 1)
-        publishes.observed_us = at_us
-        return self.taker.take(publishes, [0], FLEET, queued=queued)
+        gathering.add(topic, body, QOS_1 | flags, 1)
+        return self.taker.take(gathering.taken(at_us), [0], FLEET, queued=queued)
 
     def record(self, payload: bytes | dict[str, Any], topic: bytes = GAS, **options: Any) -> Record:
         taken = self.take(payload, topic, **options)
@@ -294,7 +293,7 @@ def test_a_record_with_a_time_is_recognised_however_late_it_comes_again(door: Do
     for flags, queued in ((0, False), (DUP, False), (0, True)):
         again = door.take(timed, at_us=NOON_US + HOUR_US, flags=flags, queued=queued)
         assert (again.records, again.rejected, again.duplicates) == ([], [], 1)
-    door.redeliveries.forget([first])
+    door.redeliveries.forget([first.identity])
     assert door.record(timed).identity == first.identity
 
 

@@ -6,8 +6,9 @@ from collections import deque
 from typing import Any, NamedTuple, cast
 
 from collector.publisher import Publisher
-from collector.received import DUP, Publishes
+from collector.received import DUP, Gathering, Publishes
 from collector.service import Collector
+from pulse.batches import Ints
 from pulse.settings import Broker, Settings
 from pulse.stores.base import TelemetryStore
 from pulse.stores.relational.database import Database
@@ -49,22 +50,20 @@ class ScriptedBroker:
 
     def handed_out(self, observed_us: int) -> Publishes:
         """What waits, now under way to the collector."""
-        publishes = Publishes()
-        publishes.observed_us = observed_us
+        gathering = Gathering()
         while self.waiting:
             packet = self.waiting.popleft()
             self._mid = self._mid % 65_535 + 1
             self.under_way[self._mid] = packet
-            publishes.add(packet.topic, packet.payload, AT_LEAST_ONCE, self._mid)
-        return publishes
+            gathering.add(packet.topic, packet.payload, AT_LEAST_ONCE, self._mid)
+        return gathering.taken(observed_us)
 
     def again(self, observed_us: int) -> Publishes:
         """What was under way in an earlier connection, delivered again."""
-        publishes = Publishes()
-        publishes.observed_us = observed_us
+        gathering = Gathering()
         for mid, packet in self.under_way.items():
-            publishes.add(packet.topic, packet.payload, AT_LEAST_ONCE | DUP, mid)
-        return publishes
+            gathering.add(packet.topic, packet.payload, AT_LEAST_ONCE | DUP, mid)
+        return gathering.taken(observed_us)
 
 
 class ScriptedLink:
@@ -83,9 +82,9 @@ class ScriptedLink:
 
     # -- what the intake asks for --------------------------------------------------------------------
 
-    def acknowledge(self, epoch: int, mids: list[int]) -> None:
+    def acknowledge(self, epoch: int, mids: Ints) -> None:
         if epoch == self.epoch and self.joined:
-            for mid in mids:
+            for mid in mids.tolist():
                 packet = self.broker.under_way.pop(mid, None)
                 if packet is not None:
                     self.broker.acknowledged.append(packet)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulse.batches import MessageColumns, by_number, columns_of, joined, unpacked
+from pulse.batches import MessageColumns, Packing, by_number, columns_of, joined
 from pulse.errors import BadInput
 from pulse.messages import Channel, Evidence, Message
-from tests.stores.samples import message
+from tests.collector.builders import beat
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TIMES = st.integers(-(10**16), 10**16)
@@ -63,21 +63,21 @@ def test_joined_columns_are_all_messages_in_order(parts: list[list[Message]]) ->
     assert joined([columns_of(part) for part in parts]) == [m for part in parts for m in part]
 
 
-@given(MESSAGES)
-def test_bytes_give_the_columns_back(messages: list[Message]) -> None:
-    columns = columns_of(messages)
-    assert unpacked(columns.packed()).with_order(5) == columns.with_order(5)
+@given(st.lists(MESSAGES, max_size=4), st.booleans())
+def test_bytes_give_the_columns_back(batches: list[list[Message]], one: bool) -> None:
+    packing, unpacking = Packing(), Packing()
+    columns = [columns_of(messages) for messages in batches]
+    if one:
+        unpacking = packing
+    for batch, body in [(batch, packing.packed(batch)) for batch in (*columns, *columns)]:
+        assert unpacking.unpacked(body).with_order(5) == batch.with_order(5)
 
 
-@given(MESSAGES, MESSAGES)
-def test_batches_of_the_same_origins_share_them(messages: list[Message], others: list[Message]) -> None:
-    columns = columns_of(messages)
-    body = columns.packed()
-    first = unpacked(body)
-    again = unpacked(body, first.origins)
-    assert list(again.origins) == list(columns.origins)
-    assert again.origins is first.origins or not messages
-    assert unpacked(body, columns_of(others).origins) == first
+def test_batches_with_the_same_origins_share_them() -> None:
+    packing = Packing()
+    bodies = [packing.packed(columns_of([beat(seq=seq)])) for seq in range(2)]
+    first, second = map(Packing().unpacked, bodies)
+    assert first.origins is second.origins
 
 
 @given(st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 5), max_size=40))
@@ -86,18 +86,19 @@ def test_positions_by_number_keep_the_order_of_equals(numbers: list[int]) -> Non
     assert by_number(np.array(numbers, dtype=np.int64)).tolist() == expected
 
 
+def test_origins_on_a_channel_that_is_none_are_refused() -> None:
+    (origin,) = columns_of([beat()]).origins
+    known = msgspec.msgpack.encode(tuple(origin))
+    body = Packing().packed(columns_of([beat()]))
+    assert body.count(known) == 1
+    with pytest.raises(BadInput):
+        Packing().unpacked(body.replace(known, known[:-1] + b"\x07"))
+
+
 @pytest.mark.parametrize("body", [b"", b"\xff", b"\x94\x90\x90\x80\x90"])
 def test_bytes_that_are_no_batch_are_refused(body: bytes) -> None:
     with pytest.raises(BadInput):
-        unpacked(body)
-
-
-def test_origins_on_a_channel_that_is_none_are_refused() -> None:
-    body = columns_of([message()]).packed()
-    known = msgspec.msgpack.encode([("cam-1", "xinjinglou", "camera", 0)])
-    assert body.count(known) == 1
-    with pytest.raises(BadInput):
-        unpacked(body.replace(known, known[:-1] + b"\x07"))
+        Packing().unpacked(body)
 
 
 def test_positions_outside_are_refused() -> None:

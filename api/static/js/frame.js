@@ -1,5 +1,12 @@
 // What the frame of every page does beside showing the page.
 
+// On a phone not every entry fits: the one of this page is in sight.
+const current = document.querySelector(".top nav [aria-current]");
+if (current) {
+  const row = current.parentElement;
+  row.scrollLeft = current.offsetLeft - row.offsetLeft - (row.clientWidth - current.offsetWidth) / 2;
+}
+
 // The theme changes at once; the link behind it does the same without scripts.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("#theme");
