@@ -207,8 +207,8 @@ class Packing:
     def packed(self, messages: MessageColumns) -> bytes:
         """Everything but the orders."""
         if messages.origins is not self._origins:
-            self._origins = messages.origins
-            self._packed_origins = msgspec.msgpack.encode(list(messages.origins))
+            packed = msgspec.msgpack.encode(list(messages.origins))
+            self._origins, self._packed_origins = messages.origins, packed
         return msgspec.msgpack.encode(
             _Packed(
                 msgspec.Raw(self._packed_origins),

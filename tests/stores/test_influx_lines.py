@@ -175,6 +175,19 @@ def test_each_span_has_the_line_that_it_would_have_alone(given_: list[tuple[int,
     ]
 
 
+@given(st.lists(st.text(st.sampled_from("a\n é"), max_size=5), min_size=1, max_size=5))
+def test_lines_are_kept_apart_whatever_is_in_them(given_: list[str]) -> None:
+    assert split(Lines.of(given_)) == given_
+
+
+def test_the_lines_of_a_smaller_batch_are_no_rest_of_the_one_before() -> None:
+    lines, batch = MessageLines(), [message(device=f"d{n}", fault="x" * n) for n in range(9)]
+    at = np.full(9, T * 1000)
+    for count in (9, 3, 7):
+        expected = [plain_line(m, T * 1000) for m in batch[:count]]
+        assert split(lines.render(columns_of(batch[:count]), at[:count])) == expected
+
+
 def test_no_message_has_no_line() -> None:
     assert split(MessageLines().render(columns_of(()), np.empty(0, dtype=np.int64))) == []
 

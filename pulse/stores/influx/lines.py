@@ -9,7 +9,6 @@ import re
 from hashlib import blake2b
 from urllib.parse import quote, unquote
 
-from pulse.batches import Origin
 from pulse.errors import StoreRejected
 from pulse.ids import is_id
 from pulse.ledger.model import State
@@ -56,11 +55,6 @@ def metric_field(name: str) -> str:
 def metric_name(field: str) -> str:
     """The metric that a field holds; the inverse of `metric_field`."""
     return unquote(field[len(_ESCAPED) :]) if field.startswith(_ESCAPED) else field
-
-
-def tags(origin: Origin) -> str:
-    """The tags with their leading comma; the ids have been checked, so nothing needs escaping."""
-    return f",community={origin.community},device={origin.device},kind={origin.kind}"
 
 
 def metric_key(name: str) -> bytes:

@@ -2,44 +2,53 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any, cast
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pulse.batches import Ints, MessageColumns, Metrics, Origin
 from pulse.messages import Channel, Evidence
 from pulse.stores.influx import receipts
-from pulse.stores.influx.lines import HEARTBEAT, LATE, NS_PER_US, STATUS, metric_key, string, tags
+from pulse.stores.influx.lines import HEARTBEAT, LATE, NS_PER_US, STATUS, metric_key, string
 from pulse.stores.influx.spans import Spans
 from pulse.stores.influx.texts import Lines, Piece, choice, constant, decimal, put_together, strings, whole
 
-_STATUS = [f' status="{STATUS[said]}",receipt="'.encode() for said in product(Channel, Evidence)]
+_STATUS = Lines.of([f' status="{STATUS[said]}",receipt="' for said in product(Channel, Evidence)])
+
+KEPT_BYTES = 4_000_000
+"""Of the buffer that is used again: to have new memory from the system costs as much as to fill it."""
+
+
+class _Known(NamedTuple):
+    """What is said of each of some origins in all lines."""
+
+    origins: Sequence[Origin]
+    tags: Lines
+    channel: Ints
 
 
 class MessageLines:
-    """Renders messages; remembers what repeats: the tags of origins and the names of metrics.
+    """Renders messages; remembers what repeats: the tags of the last origins and the names of metrics.
 
     Not for several threads.
     """
 
-    def __init__(self, remembered: int = 200_000) -> None:
+    def __init__(self, remembered: int = 10_000) -> None:
         self._remembered = remembered
-        self._tags: dict[Origin, bytes] = {}
+        self._known = _known(())
+        self._buffer = np.empty(0, dtype=np.uint8)
         self._keys: dict[str, bytes] = {}
 
     def render(self, messages: MessageColumns, ns: Ints) -> Lines:
-        """The line of each message, at its nanoseconds."""
+        """The line of each message, at its nanoseconds; the next call may overwrite them."""
         count = len(messages)
         if not count:
             return Lines.of(())
-        occurring, which = _distinct(messages.origin, len(messages.origins))
-        origins = [messages.origins[number] for number in occurring.tolist()]
-        channel = np.fromiter((o.channel for o in origins), dtype=np.int64, count=len(origins))
+        known = self._of(messages.origins)
         pieces = [
             constant(HEARTBEAT.encode()),
-            choice(self._tags_of(origins), which),
-            choice(_STATUS, channel[which] * len(Evidence) + messages.evidence),
+            choice(known.tags, messages.origin.astype(np.int64)),
+            choice(_STATUS, known.channel[messages.origin] * len(Evidence) + messages.evidence),
             Piece(receipts.packed(messages), receipts.CHARACTERS),
             constant(b'"'),
             *_numbers(messages),
@@ -47,16 +56,18 @@ class MessageLines:
             *_others(messages, ns),
             *_end(ns),
         ]
-        return put_together(pieces, count)
+        lines = put_together(pieces, count, self._buffer)
+        if len(self._buffer) < len(lines.buffer) <= KEPT_BYTES:
+            self._buffer = lines.buffer
+        return lines
 
     def render_spans(self, origins: Sequence[Origin], spans: Spans, ns: Ints) -> Lines:
         """The line of each span, at its nanoseconds; `origins` are those of its messages."""
         if not len(spans):
             return Lines.of(())
-        occurring, which = _distinct(spans.origin, len(origins))
         pieces = [
             constant(LATE.encode()),
-            choice(self._tags_of([origins[number] for number in occurring.tolist()]), which),
+            choice(self._of(origins).tags, spans.origin),
             *_whole_field(b" received_us", spans.received_us),
             *_whole_field(b",first_ns", spans.first_ns),
             *_whole_field(b",last_ns", spans.last_ns),
@@ -65,17 +76,11 @@ class MessageLines:
         ]
         return put_together(pieces, len(spans))
 
-    def _tags_of(self, origins: Sequence[Origin]) -> list[bytes]:
-        known = self._tags
-        found = list(map(known.get, origins))
-        if None not in found:
-            return cast(list[bytes], found)
-        if len(known) + len(origins) > self._remembered:
-            known.clear()
-        for origin in origins:
-            if origin not in known:
-                known[origin] = tags(origin).encode()
-        return [known[origin] for origin in origins]
+    def _of(self, origins: Sequence[Origin]) -> _Known:
+        """What is known of origins; batches of a small fleet come with the same ones again and again."""
+        if self._known.origins is not origins:
+            self._known = _known(origins)
+        return self._known
 
     def _metrics(self, group: Metrics, count: int) -> Iterator[Piece]:
         """The metrics of a group."""
@@ -129,11 +134,24 @@ def _end(ns: Ints) -> Iterator[Piece]:
     yield constant(b"\n")
 
 
-def _distinct(numbers: NDArray[np.integer[Any]], count: int) -> tuple[Ints, Ints]:
-    """Which of so many numbers occur, and for each number its position among them."""
-    occurs = np.zeros(count, dtype=bool)
-    occurs[numbers] = True
-    occurring = np.flatnonzero(occurs)
-    position = np.empty(count, dtype=np.int64)
-    position[occurring] = np.arange(len(occurring))
-    return occurring, position[numbers]
+def _known(origins: Sequence[Origin]) -> _Known:
+    """The tags with their leading commas; ids have been checked, so nothing needs escaping."""
+    if not origins:
+        return _Known(origins, Lines.of(()), np.empty(0, dtype=np.int64))
+    device, community, kind, channel = zip(*origins, strict=True)
+    pieces = [
+        constant(b",community="),
+        choice(*_distinct(community)),
+        constant(b",device="),
+        choice(Lines.of(device), np.arange(len(device))),
+        constant(b",kind="),
+        choice(*_distinct(kind)),
+        constant(b"\n"),
+    ]
+    return _Known(origins, put_together(pieces, len(device)), np.fromiter(channel, np.int64, len(channel)))
+
+
+def _distinct(words: Sequence[str]) -> tuple[Lines, Ints]:
+    """Each word that occurs, and which of them each is."""
+    numbers = {word: number for number, word in enumerate(set(words))}
+    return Lines.of(list(numbers)), np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))

@@ -12,13 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pulse.batches import Ints
+from pulse.batches import Ints, by_number
 
 _encode_into = msgspec.json.Encoder().encode_into
+_NEWLINE = ord("\n")
 _LONGEST = 24
 """Characters of a number: -2.2250738585072014e-308."""
 _EXACT = 1e15
-"""No two decimal numbers with fewer digits than this are the same float."""
+"""No two decimal numbers of at most 15 digits are the same float, so that the shortest text is just these."""
 _MOST_PLACES = 3
 
 
@@ -26,16 +27,18 @@ class Lines:
     """Lines in one buffer, each with its newline; `ends` are the places behind those."""
 
     def __init__(self, buffer: NDArray[np.uint8], ends: Ints) -> None:
-        self._buffer = buffer
+        self.buffer = buffer
         self.ends = ends
 
     @classmethod
     def of(cls, lines: Sequence[str]) -> "Lines":
         """Lines that are there as strings."""
-        encoded = [line.encode() for line in lines]
-        lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
-        buffer = np.frombuffer(b"\n".join((*encoded, b"")), dtype=np.uint8)
-        return cls(buffer, np.cumsum(lengths + 1))
+        buffer = np.frombuffer("\n".join((*lines, "")).encode(), dtype=np.uint8)
+        ends = np.flatnonzero(buffer == _NEWLINE) + 1
+        if len(ends) != len(lines):
+            # Some have newlines inside.
+            ends = np.cumsum([len(line.encode()) + 1 for line in lines])
+        return cls(buffer, ends)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -46,18 +49,18 @@ class Lines:
 
     def text(self, start: int, end: int) -> bytes:
         """The lines from `start` up to `end`, at least one, without the last one's newline."""
-        return self._buffer[self.begin(start) : self.begin(end) - 1].tobytes()
+        return self.buffer[self.begin(start) : self.begin(end) - 1].tobytes()
 
 
 class Piece(NamedTuple):
     """A piece of every line, or of those at the positions `rows`.
 
-    `texts` are one for all, or those of an array, one a line, or that of a sequence that `which` says. In an
-    array each ends where its element ends, and the bytes before its `lengths` are anything; none may be wider
-    than what stands before it in the line.
+    `texts` are one for all, or one a line, or of some `Lines` those that `which` says. In an array each ends
+    where its element ends, and the bytes before its `lengths` are anything; none may be wider than what
+    stands before it in the line.
     """
 
-    texts: bytes | Sequence[bytes] | NDArray[np.void]
+    texts: bytes | Sequence[bytes] | NDArray[np.void] | Lines
     lengths: Ints | int
     rows: Ints | None = None
     which: Ints | None = None
@@ -70,15 +73,17 @@ def constant(text: bytes, rows: Ints | None = None) -> Piece:
 
 def strings(texts: Sequence[bytes], rows: Ints) -> Piece:
     """Pieces of any length; they cost more than others."""
-    return Piece(texts, _sizes(texts), rows)
+    return Piece(texts, np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)), rows)
 
 
-def choice(texts: Sequence[bytes], which: Ints) -> Piece:
-    """Of some texts, the one of each line."""
-    occurring = np.flatnonzero(np.bincount(which, minlength=len(texts)))
-    if len(occurring) == 1:
-        return constant(texts[int(occurring[0])])
-    return Piece(texts, _sizes(texts)[which], which=which)
+def choice(texts: Lines, which: Ints) -> Piece:
+    """Of some texts, the one of each line, without its newline."""
+    first = int(which[0])
+    if (which == first).all():
+        return constant(texts.text(first, first + 1))
+    sizes = np.diff(texts.ends, prepend=0) - 1
+    lengths = int(sizes[0]) if (sizes == sizes[0]).all() else sizes[which]
+    return Piece(texts, lengths, which=which)
 
 
 def whole(numbers: Ints, rows: Ints | None = None) -> Piece:
@@ -90,10 +95,7 @@ def whole(numbers: Ints, rows: Ints | None = None) -> Piece:
 
 
 def decimal(values: NDArray[np.float64], rows: Ints | None = None) -> Iterator[Piece]:
-    """Numbers as the JSON encoder writes them: the shortest text that is read as the same float.
-
-    Of a decimal number of few digits that is just these.
-    """
+    """Numbers as the JSON encoder writes them: the shortest text that is read as the same float."""
     for places in range(1, _MOST_PLACES + 1):
         if not len(values):
             return
@@ -112,8 +114,8 @@ def decimal(values: NDArray[np.float64], rows: Ints | None = None) -> Iterator[P
     yield _encoded(values, rows)
 
 
-def put_together(pieces: Sequence[Piece], count: int) -> Lines:
-    """So many lines of these pieces, in this order."""
+def put_together(pieces: Sequence[Piece], count: int, into: NDArray[np.uint8] | None = None) -> Lines:
+    """So many lines of these pieces, in this order; they are put `into` a buffer if they fit."""
     lengths = np.zeros(count, dtype=np.int64)
     for piece in pieces:
         if piece.rows is None:
@@ -121,7 +123,8 @@ def put_together(pieces: Sequence[Piece], count: int) -> Lines:
         else:
             lengths[piece.rows] += piece.lengths
     ends = np.cumsum(lengths)
-    buffer = np.empty(int(ends[-1]) if count else 0, dtype=np.uint8)
+    size = int(ends[-1]) if count else 0
+    buffer = np.empty(size, dtype=np.uint8) if into is None or len(into) < size else into[:size]
     at = ends.copy()
     for piece in reversed(pieces):
         if piece.rows is None:
@@ -140,31 +143,25 @@ def _put(buffer: NDArray[np.uint8], piece: Piece, ends: Ints) -> None:
         _at(buffer, len(texts))[ends - len(texts)] = np.void(texts)
     elif isinstance(texts, np.ndarray):
         _at(buffer, texts.itemsize)[ends - texts.itemsize] = texts
-    elif piece.which is not None:
-        _put_chosen(buffer, texts, piece.which, ends)
+    elif isinstance(texts, Lines):
+        _copy(texts, piece, buffer, ends)
     else:
         to = buffer.data
         for text, end in zip(texts, ends.tolist(), strict=True):
             to[end - len(text) : end] = text
 
 
-def _put_chosen(buffer: NDArray[np.uint8], texts: Sequence[bytes], which: Ints, ends: Ints) -> None:
-    """Write the chosen texts, those of one length at a time."""
-    sizes = _sizes(texts)
-    for size in np.unique(sizes).tolist():
-        own = np.flatnonzero(sizes == size)
-        table = np.array([texts[number] for number in own.tolist()], dtype=f"S{size}").view(f"V{size}")
-        if len(own) == len(texts):
-            _at(buffer, size)[ends - size] = table[which]
-        else:
-            where = np.full(len(texts), -1, dtype=np.int64)
-            where[own] = np.arange(len(own))
-            rows = np.flatnonzero(where[which] >= 0)
-            _at(buffer, size)[ends[rows] - size] = table[where[which[rows]]]
-
-
-def _sizes(texts: Sequence[bytes]) -> Ints:
-    return np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+def _copy(texts: Lines, piece: Piece, buffer: NDArray[np.uint8], to: Ints) -> None:
+    """Copy the chosen texts to where they end, those of one length at a time."""
+    ends, lengths = texts.ends[piece.which] - 1, piece.lengths
+    if isinstance(lengths, int):
+        _at(buffer, lengths)[to - lengths] = _at(texts.buffer, lengths)[ends - lengths]
+        return
+    counts = np.bincount(lengths)
+    occurring = np.flatnonzero(counts)
+    same = np.split(by_number(lengths), np.cumsum(counts[occurring])[:-1])
+    for length, rows in zip(occurring.tolist(), same, strict=True):
+        _at(buffer, length)[to[rows] - length] = _at(texts.buffer, length)[ends[rows] - length]
 
 
 def _at(buffer: NDArray[np.uint8], width: int) -> NDArray[np.void]:
