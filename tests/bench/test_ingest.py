@@ -63,9 +63,10 @@ def drained(one: Station, count: int, has: Callable[[], int], **settings: str) -
         took_s, used_s, peak = time.monotonic() - began, cpu_s(pid) - cpu_before_s, peak_mb(pid)
     assert has() - before == count
     spooled = backlog.spooled(one.settings.data_dir, before_us)
-    assert spooled.messages == count
+    # Of a long drain the first batches have left the spool by its end.
+    assert 0.9 * count <= spooled.messages <= count
     return (
-        Figure(count, (spooled.last_us - spooled.first_us) / 1e6, used_s, peak),
+        Figure(spooled.messages, (spooled.last_us - spooled.first_us) / 1e6, used_s, peak),
         Figure(count, took_s, used_s, peak),
     )
 
