@@ -13,6 +13,7 @@ import numpy as np
 
 from collector import coverage, metrics
 from collector.coverage import Action, Coverage, Phase
+from collector.dialects.identity import Identifier
 from collector.messagetaker import MessageTaker
 from collector.mqtt import DROPPED_TOPIC, UPTIME_EVERY_S, UPTIME_TOPIC, Link
 from collector.received import Publishes, Received
@@ -152,6 +153,11 @@ class Intake:
         self._blind_counted_us = 0
 
     # -- before the link runs ------------------------------------------------------------------------
+
+    def identify_by(self, identifier: Identifier) -> None:
+        """Tell messages and records apart by the installation's secret."""
+        self._messages.identify_by(identifier)
+        self.records.identifier = identifier
 
     def remember(
         self, messages: MessageColumns, still_open: Blind | None, records: Sequence[Record] = ()

@@ -136,6 +136,9 @@ class Keeper:
         while not stop.is_set():
             try:
                 self._recover()
+                with self._db.write() as connection:
+                    self._lease.renew(connection)
+                    self._intake.identify_by(recovery.identifier(connection))
             except StoreUnavailable as error:
                 log.warning("waiting_to_start", error=str(error), retry_s=wait_s)
                 stop.wait(wait_s)

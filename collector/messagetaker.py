@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from collector.dialects import native
+from collector.dialects.identity import UNKEYED, Identifier
 from collector.dialects.many import Many, Plain
 from collector.dialects.records import is_record_topic
 from collector.received import Publishes, Received
@@ -67,8 +68,13 @@ class MessageTaker:
         self._backlog_us = round(settings.backlog_lateness_s * SECOND_US)
         self._redeliveries = redeliveries
         self._sequences = Sequences()
-        self._many = Many(settings.max_payload_bytes)
+        self.identify_by(UNKEYED)
         self._last_judged: tuple[Sequence[Origin], Fleet | None, _Judged] = (), None, _judged((), Fleet())
+
+    def identify_by(self, identifier: Identifier) -> None:
+        """Tell messages apart by this from now on."""
+        self._identifier = identifier
+        self._many = Many(self._max_bytes, identifier)
 
     def remember(self, messages: MessageColumns, fleet: Fleet) -> Flags:
         """Take up what an earlier process received last; gives which are doubtful."""
@@ -156,6 +162,7 @@ class MessageTaker:
             retained=received.retained,
             queued=queued,
             max_bytes=self._max_bytes,
+            identifier=self._identifier,
         )
 
     def _follow(self, messages: MessageColumns, fleet: Fleet, doubtful: Flags, proving: Flags) -> list[Skip]:

@@ -10,8 +10,8 @@ from pulse.batches import Flags, Ints
 DUP, QOS, RETAIN = 0x08, 0x06, 0x01
 """Where the first byte of a PUBLISH packet has them."""
 
-PADDING = 8
-"""Bytes before those that were delivered: numbers are read in words of as many."""
+BEFORE, BEHIND = 8, 256
+"""Bytes around those that were delivered: they are read in words and pieces of as many."""
 
 
 class Received(NamedTuple):
@@ -125,8 +125,8 @@ class Gathering:
 
     def _begin(self) -> None:
         self._count = 0
-        self._data = [bytes(PADDING)]
-        self._size = PADDING
+        self._data = [bytes(BEFORE)]
+        self._size = BEFORE
         self._places: list[Places] = []
         self._single: list[tuple[int, ...]] = []
 
@@ -154,7 +154,7 @@ class Gathering:
             places = Places(*map(np.concatenate, zip(*self._places, strict=True)))
         else:
             places = Places(*np.empty((len(Places._fields), 0), dtype=np.int64))
-        publishes = Publishes(b"".join(self._data), places, observed_us)
+        publishes = Publishes(b"".join((*self._data, bytes(BEHIND))), places, observed_us)
         self._begin()
         return publishes
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from collector.datakinds import DataKinds
 from collector.dialects import records as dialect
+from collector.dialects.identity import UNKEYED
 from collector.received import Publishes, Received
 from collector.redeliveries import Redeliveries
 from pulse import logs
@@ -43,6 +44,7 @@ class RecordTaker:
 
     def __init__(self, settings: Settings, redeliveries: Redeliveries) -> None:
         self.kinds = DataKinds()
+        self.identifier = UNKEYED
         self._max_bytes = settings.max_payload_bytes
         self._backlog_us = round(settings.backlog_lateness_s * SECOND_US)
         self._redeliveries = redeliveries
@@ -78,7 +80,11 @@ class RecordTaker:
         except UnicodeDecodeError as error:
             raise Refused("not_utf8", f"the topic: {error}") from None
         draft = dialect.decode(
-            topic, received.payload, observed_us=received.observed_us, max_bytes=self._max_bytes
+            topic,
+            received.payload,
+            observed_us=received.observed_us,
+            max_bytes=self._max_bytes,
+            identifier=self.identifier,
         )
         place = draft.place
         device = fleet.get(place.device)

@@ -1,5 +1,6 @@
 """The ledger at the start of the process: from its snapshot, or from what the databases have."""
 
+import secrets
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from collector.archive import Archive
+from collector.dialects.identity import SECRET_BYTES, Identifier
 from collector.snapshotfile import Snapshot
 from collector.spool import SNAPSHOT, Spool
 from pulse import logs
@@ -29,6 +31,7 @@ log = logs.get(__name__)
 PROVED_KEY = "coverage_proved"
 SPOOL_KEY = "ledger_spool"
 THROUGH_KEY = "ledger_batch"
+SECRET_KEY = "identity_secret"  # noqa: S105 - where it stands
 
 
 class Books(NamedTuple):
@@ -114,6 +117,13 @@ def is_own(connection: Connection, spool: Spool) -> bool:
         )
         return False
     return True
+
+
+def identifier(connection: Connection) -> Identifier:
+    """By what messages are told apart in this installation; its secret is made when there is none."""
+    if meta.get(connection, SECRET_KEY) is None:
+        meta.exchange(connection, SECRET_KEY, None, secrets.token_hex(SECRET_BYTES))
+    return Identifier(bytes.fromhex(meta.get(connection, SECRET_KEY) or ""))
 
 
 def write_own(connection: Connection, spool: Spool) -> None:

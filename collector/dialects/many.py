@@ -6,7 +6,6 @@ message: what is decided here is exactly what it would have said, and a test hol
 """
 
 import sys
-from _blake2 import blake2b
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.dialects import alike, native
+from collector.dialects.identity import UNKEYED, Identifier, Sums
 from collector.received import RETAIN, Publishes
 from pulse.batches import ABSENT, Flags, Ints, MessageColumns, Metrics, Origin
 from pulse.clock import SECOND_US
@@ -81,11 +81,14 @@ class _Group:
 class Many:
     """Decodes batches; remembers topics and shapes that repeat, a bounded number. Not for several threads."""
 
-    def __init__(self, max_bytes: int = native.MAX_PAYLOAD_BYTES) -> None:
+    def __init__(self, max_bytes: int = native.MAX_PAYLOAD_BYTES, identifier: Identifier = UNKEYED) -> None:
         self._max_bytes = max_bytes
+        self._identifier = identifier
         self._numbers: dict[bytes, int] = {}
         self._origins: list[Origin] = []
         """The origins of topics, by their numbers."""
+        self._shares: Sums = np.empty((2, 0), dtype=np.uint64)
+        """What topics have in identities, by their numbers and beyond."""
         self._last: tuple[Ints, list[Origin]] = np.empty(0, dtype=np.int64), []
         """Of the last batch: most have the same origins, and who is given the same list again knows that."""
         self._shapes: dict[tuple[str, ...], _Shape | None] = {}
@@ -109,7 +112,7 @@ class Many:
             self._put(columns, group.names, group.columns, chosen[group.rows])
         if len(left):
             self._put_left(columns, publishes, chosen[left])
-        return self._plain(columns, publishes, topics, numbers, queued)
+        return self._plain(columns, publishes, numbers, queued)
 
     def _learn(self, topic: bytes) -> int:
         """The number of the origin that a heartbeat's topic tells; -1 for one that needs a closer look."""
@@ -124,9 +127,12 @@ class Many:
             return -1
         # Of communities and kinds there are few, each known once.
         where = sys.intern(place.community), sys.intern(place.kind)
-        self._numbers[topic] = len(self._origins)
+        number = self._numbers[topic] = len(self._origins)
         self._origins.append(Origin(place.device, *where, place.channel))
-        return len(self._origins) - 1
+        if number >= self._shares.shape[1]:
+            self._shares = np.pad(self._shares, ((0, 0), (0, max(64, number))))
+        self._shares[:, number] = self._identifier.topic(topic)
+        return number
 
     def _origins_of(self, numbers: Ints) -> tuple[list[Origin], Ints]:
         """The origins that have these numbers, and for each number its position among them."""
@@ -173,22 +179,14 @@ class Many:
         self._shapes[names] = shape
         return shape
 
-    def _plain(
-        self, filled: _Columns, publishes: Publishes, topics: Sequence[bytes], numbers: Ints, queued: bool
-    ) -> Plain:
+    def _plain(self, filled: _Columns, publishes: Publishes, numbers: Ints, queued: bool) -> Plain:
         """What the columns hold."""
-        count, observed_us = len(publishes), publishes.observed_us
+        count, observed_us, places = len(publishes), publishes.observed_us, publishes.places
         taken = np.flatnonzero(filled.good)
-        if len(taken) < count:
-            topics = [topics[at] for at in taken.tolist()]
-        digests = b"".join(
-            [
-                blake2b(topic + b"\0" + payload, digest_size=8).digest()
-                for topic, payload in zip(topics, publishes.payloads(taken), strict=True)
-            ]
-        )
         identity, origin = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int32)
-        identity[taken] = (np.frombuffer(digests, dtype=">u8") >> np.uint64(1)).astype(np.int64)
+        identity[taken] = self._identifier.of_all(
+            publishes.data, places.payload[taken], places.end[taken], self._shares[:, numbers[taken]]
+        )
         origins, origin[taken] = self._origins_of(numbers[taken])
         columns = MessageColumns(
             origins,

@@ -16,7 +16,6 @@ A status is the word `online` or `offline`.
 A message with neither `ts` nor `seq` cannot be told from its own redelivery: each counts as a new one.
 """
 
-import hashlib
 import math
 import re
 from datetime import datetime
@@ -26,6 +25,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from collector.dialects.identity import UNKEYED, Identifier
 from pulse.clock import SECOND_US, from_datetime
 from pulse.errors import BadInput, Refused
 from pulse.ids import is_id
@@ -84,6 +84,7 @@ def decode(
     retained: bool,
     queued: bool,
     max_bytes: int = MAX_PAYLOAD_BYTES,
+    identifier: Identifier = UNKEYED,
 ) -> Message:
     """The message in `payload`, received at `observed_us`. Raises `Refused` with a stable slug.
 
@@ -116,21 +117,11 @@ def decode(
         measured_us,
         retained,
         queued,
-        identity(topic, payload, None if recognisable else observed_us),
+        identifier.of(topic.encode(), payload, None if recognisable else observed_us),
         seq,
         fault,
         metrics,
     )
-
-
-def identity(topic: str, payload: bytes, observed_us: int | None) -> int:
-    """63 bits that tell messages apart; `observed_us` joins in where nothing else tells them apart."""
-    digest = hashlib.blake2b(topic.encode(), digest_size=8)
-    digest.update(b"\0")
-    digest.update(payload)
-    if observed_us is not None:
-        digest.update(b"\0" + observed_us.to_bytes(8, "big", signed=True))
-    return int.from_bytes(digest.digest(), "big") >> 1
 
 
 def is_metric_name(name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from collector.dialects import native
+from collector.dialects.identity import UNKEYED, Identifier
 from pulse.errors import Refused
 from pulse.ids import is_id
 
@@ -55,7 +56,12 @@ def place(topic: str) -> RecordPlace:
 
 
 def decode(
-    topic: str, payload: bytes, *, observed_us: int, max_bytes: int = native.MAX_PAYLOAD_BYTES
+    topic: str,
+    payload: bytes,
+    *,
+    observed_us: int,
+    max_bytes: int = native.MAX_PAYLOAD_BYTES,
+    identifier: Identifier = UNKEYED,
 ) -> Draft:
     """The record in `payload`, received at `observed_us`. Raises `Refused` with a stable slug."""
     at = place(topic)
@@ -63,5 +69,5 @@ def decode(
         raise Refused("oversized", f"{len(payload)} bytes, at most {max_bytes}")
     members = native.members_of(payload, _object)
     measured_us = native.time_us(members.get("ts"))
-    identity = native.identity(topic, payload, None if measured_us is not None else observed_us)
+    identity = identifier.of(topic.encode(), payload, None if measured_us is not None else observed_us)
     return Draft(at, members, measured_us, identity)

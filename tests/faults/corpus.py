@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from collector.dialects import native
+from collector.dialects.identity import Identifier
 from collector.dialects.records import is_record_topic
 from collector.redeliveries import _own_identity
 from pulse.messages import MAX_QUARANTINED_BYTES, Channel, Message, Quarantined, Record
@@ -324,7 +324,10 @@ class Account(NamedTuple):
 
 
 def account(
-    sent: Iterable[Case], stored: Sequence[Message | Record], quarantined: Sequence[Quarantined]
+    sent: Iterable[Case],
+    stored: Sequence[Message | Record],
+    quarantined: Sequence[Quarantined],
+    identifier: Identifier,
 ) -> Account:
     """Account for every message, or fail naming the first that is not accounted for."""
     count, verdict = Counter[tuple[bytes, bytes]](), {}
@@ -334,7 +337,7 @@ def account(
         verdict[case.key] = case.good
         by_entry[entry(case)] = case.key
     refused = Counter(by_entry[item.topic, item.payload, item.size] for item in quarantined)
-    kept, unnumbered = _recognised(count.keys() - refused.keys(), stored)
+    kept, unnumbered = _recognised(count.keys() - refused.keys(), stored, identifier)
     repeated = 0
     for key, times in count.items():
         if key in refused:
@@ -348,12 +351,12 @@ def account(
 
 
 def _recognised(
-    keys: Iterable[tuple[bytes, bytes]], stored: Sequence[Message | Record]
+    keys: Iterable[tuple[bytes, bytes]], stored: Sequence[Message | Record], identifier: Identifier
 ) -> tuple[Counter[tuple[bytes, bytes]], set[tuple[bytes, bytes]]]:
     """How often each was stored, and those that nothing tells from their repetition."""
     plain, by_topic = {}, defaultdict(list)
     for topic, payload in keys:
-        plain[native.identity(topic.decode(), payload, None)] = topic, payload
+        plain[identifier.of(topic, payload)] = topic, payload
         by_topic[topic].append(payload)
     kept, unnumbered = Counter[tuple[bytes, bytes]](), set()
     for message in stored:
@@ -368,7 +371,7 @@ def _recognised(
             key = next(
                 (topic, payload)
                 for payload in by_topic[topic]
-                if message.identity == _later_identity(topic.decode(), payload, message, alone=alone)
+                if message.identity == _later_identity(identifier, topic, payload, message, alone=alone)
             )
             if alone:
                 unnumbered.add(key)
@@ -376,10 +379,12 @@ def _recognised(
     return kept, unnumbered
 
 
-def _later_identity(topic: str, payload: bytes, message: Message | Record, *, alone: bool) -> int:
+def _later_identity(
+    identifier: Identifier, topic: bytes, payload: bytes, message: Message | Record, *, alone: bool
+) -> int:
     """The identity of a message that its time of reception joins: it has no time and number, or only a time
     that stands still."""
     if alone:
-        return native.identity(topic, payload, message.observed_us)
-    first = native.identity(topic, payload, None)
+        return identifier.of(topic, payload, message.observed_us)
+    first = identifier.of(topic, payload)
     return _own_identity(msgspec.structs.replace(message, identity=first))

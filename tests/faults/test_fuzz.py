@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from collector import recovery
 from pulse.stores.relational import quarantine
 from tests.collector.fakebroker import CANARY, FakeBroker, Peer
 from tests.collector.scraping import Figures, both, quarantined, scraped, settled
@@ -73,7 +74,8 @@ def judge(station: Station, sent: Sequence[Case], found: Figures) -> None:
     """Each message is in its place, and the figures are those of the places."""
     with station.db.read() as connection:
         entries = [item for _, item in quarantine.recent(connection, 10 * MANY)]
-    became = account(sent, [*stored(station), *records(station)], entries)
+        identifier = recovery.identifier(connection)
+    became = account(sent, [*stored(station), *records(station)], entries, identifier)
     assert became.stored + became.quarantined + became.repeated == len(sent)
     counted = {name: both(found, name) for name in ("received", "stored", "given_up")}
     assert found["pulse_records_stored_total"] == len(records(station)) > len(sent) // 100
