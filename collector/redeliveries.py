@@ -1,7 +1,7 @@
 """Recognising what was received before.
 
 The broker delivers again at most what it had in flight, 65,535 messages, so remembering some more is
-enough. Messages with a time or a sequence number are recognised by their identity, the digest of topic and
+enough. Messages with a time or a sequence number are recognised by their identity, worked out of topic and
 payload; one with neither cannot be told from its redelivery and counts as new.
 
 A live message of a device whose clock stands still, and that sends no sequence number, repeats its bytes
