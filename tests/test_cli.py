@@ -37,19 +37,18 @@ def groups(modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("line", "expected"),
     [
-        (["--version"], set()),
-        (["rate", "--help"], {"pulse.cli_answers"}),
-        (["user", "create", "--help"], {"pulse.cli_access"}),
-        (["device", "credentials", "--help"], {"pulse.cli_lives", "pulse.cli_credentials"}),
-        (["nonsense"], set()),
+        ("--version", ""),
+        ("rate --help", "pulse.cli_answers"),
+        ("user create --help", "pulse.cli_access"),
+        ("device credentials --help", "pulse.cli_lives pulse.cli_credentials"),
+        ("nonsense", ""),
     ],
-    ids=" ".join,
 )
-def test_a_command_line_loads_the_commands_that_it_names(words: list[str], expected: set[str]) -> None:
-    done = subprocess.run(command(*words), capture_output=True, text=True, timeout=60, check=False)
-    assert groups(loaded(done.stdout)) == expected, done.stderr
+def test_a_command_line_loads_the_commands_that_it_names(line: str, expected: str) -> None:
+    done = subprocess.run(command(*line.split()), capture_output=True, text=True, timeout=60, check=False)
+    assert groups(loaded(done.stdout)) == set(expected.split()), done.stderr
 
 
 @pytest.mark.parametrize("influxdb", [False, True], ids=["embedded", "influxdb"])
