@@ -137,7 +137,6 @@ class Keeper:
             try:
                 self._recover()
                 with self._db.write() as connection:
-                    self._lease.renew(connection)
                     self._intake.identify_by(recovery.identifier(connection))
             except StoreUnavailable as error:
                 log.warning("waiting_to_start", error=str(error), retry_s=wait_s)
