@@ -2,13 +2,19 @@
 
 import os
 import re
+import shutil
 from collections import defaultdict
+from pathlib import Path
 
 import hypothesis
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from pulse import logs
+from pulse.access import passwords
 from pulse.settings import PREFIX, Settings
+from pulse.stores.relational.database import Database
 
 _NEEDS = re.compile(r"needs (?P<program>\S+): (?P<how>.+)")
 
@@ -35,6 +41,45 @@ def _logs_go_where_this_test_looks() -> None:
     Tests that ask what was logged use `caplog`.
     """
     logs.configure("INFO", json=True)
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password's hash takes longer than most tests; those that are about it ask for the real one."""
+    if "real_hashes" not in request.keywords:
+        cheap = Argon2Hasher(time_cost=1, memory_cost=1_024, parallelism=1)
+        monkeypatch.setattr(passwords, "_hasher", PasswordHash((cheap,)))
+        monkeypatch.setattr(passwords, "_made", [])
+
+
+@pytest.fixture(scope="session")
+def _made_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a database that was just made."""
+    path = tmp_path_factory.mktemp("made") / "made.db"
+    database = Database(f"sqlite:///{path}")
+    database.open()
+    database.close()
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _databases_begin_as_copies(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _made_database: Path
+) -> None:
+    """Making a database takes longer than most tests; those of the migrations make theirs."""
+    if "relational" in request.node.path.parts:
+        return
+    opened = Database.open
+
+    def open_a_copy(self: Database) -> None:
+        path = getattr(self, "_path", None)
+        if path is not None and path.parent.is_dir() and not path.exists():
+            new = path.with_name(f"{path.name}.copied")
+            shutil.copyfile(_made_database, new)
+            new.rename(path)
+        opened(self)
+
+    monkeypatch.setattr(Database, "open", open_a_copy)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -111,6 +111,7 @@ def test_the_same_password_from_another_keyboard_is_the_same() -> None:
     assert passwords.matches(decomposed, passwords.hashed(composed))
 
 
+@pytest.mark.real_hashes
 def test_a_hash_is_salted_argon2id_and_nobody_has_no_password() -> None:
     first, second = passwords.hashed("correct horse battery"), passwords.hashed("correct horse battery")
     assert first != second
