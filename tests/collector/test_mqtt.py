@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -64,6 +65,8 @@ class Recorder:
         self.ended = 0
         self.acknowledging = True
         self.failing = False
+        self.to_acknowledge: deque[tuple[int, int]] = deque()
+        """Connections and numbers for the next turn: only the link's own thread may acknowledge."""
 
     def connected(self, session_present: bool) -> None:
         self.sessions.append(session_present)
@@ -84,6 +87,9 @@ class Recorder:
         self.ended += 1
 
     def turn(self, quiet: bool) -> float:
+        while self.to_acknowledge:
+            epoch, mid = self.to_acknowledge.popleft()
+            self.link.acknowledge(epoch, np.array([mid]))
         return 0.05
 
     def payloads(self) -> list[bytes]:
@@ -265,10 +271,10 @@ def test_an_acknowledgement_of_an_earlier_connection_is_never_sent() -> None:
         link.drop("test")
         link.wake()
         eventually(lambda: recorder.payloads() == [b"0", b"1"], "the second connection")
-        link.acknowledge(stale, np.array([7]))
+        recorder.to_acknowledge.append((stale, 7))
         recorder.link.publish("pulse/x", b"", qos=1)
         eventually(lambda: len(acknowledged) == 2 and not len(link.outbox), "the publication")
-        link.acknowledge(link.epoch, np.array([7]))
+        recorder.to_acknowledge.append((link.epoch, 7))
         link.wake()
         eventually(lambda: acknowledged[1] == [7], "the acknowledgement")
         assert acknowledged[0] == []

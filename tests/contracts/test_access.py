@@ -276,6 +276,7 @@ def test_a_name_that_nobody_has_is_locked_alike_and_not_written_down(db: Databas
         assert "hunter2" not in str(list(connection.execute(text("SELECT * FROM attempts"))))
 
 
+@pytest.mark.real_hashes
 def test_a_name_that_nobody_has_takes_the_same_work(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """One hash of today's parameters is worked out whoever is named; times themselves are not measured."""
     make(db, "wang")
