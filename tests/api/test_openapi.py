@@ -22,7 +22,7 @@ from pulse.access.roles import Permission, Role, command_line
 from tests.api.site import Site
 
 STREAM = "/api/v1/events"
-EXAMPLES = 50
+EXAMPLES = 30
 _FOR_OTHERS = [ignored_auth, unsupported_method]
 """What the matrix of roles and the tests of problems hold: the installation of this test is open to look."""
 

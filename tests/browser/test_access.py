@@ -138,7 +138,11 @@ def test_the_forms_work_without_scripts(watched: Watched, closed: Server, town: 
     expect(page.locator("h1")).to_have_text("Sign in")
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
+BOTH = [pytest.param("zh", marks=pytest.mark.slow), "en"]
+"""Every page each time takes long, and English is the longer one."""
+
+
+@pytest.mark.parametrize("language", BOTH)
 def test_no_page_of_it_scrolls_sideways(watched: Watched, closed: Server, town: Town, language: str) -> None:
     for page in _each(watched(closed), town, language):
         for width in WIDTHS:
@@ -147,7 +151,7 @@ def test_no_page_of_it_scrolls_sideways(watched: Watched, closed: Server, town: 
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: pip install -e . fetches it from npm")
-@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("language", BOTH)
 def test_no_accessibility_violation_in_it(
     watched: Watched, closed: Server, town: Town, language: str
 ) -> None:
