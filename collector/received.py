@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pulse.batches import Flags, Ints
 
@@ -12,6 +13,13 @@ DUP, QOS, RETAIN = 0x08, 0x06, 0x01
 
 BEFORE, BEHIND = 8, 256
 """Bytes around those that were delivered: they are read in words and pieces of as many."""
+
+
+def pieces(data: "bytes | NDArray[np.uint8]", begin: Ints, size: int) -> NDArray[np.bytes_]:
+    """The `size` bytes at each place, as numpy's strings, which do not tell zeros at the end apart."""
+    everywhere = np.ndarray((len(data) - size + 1,), f"S{size}", data, strides=(1,))
+    found: NDArray[np.bytes_] = everywhere[begin]
+    return found
 
 
 class Received(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pulse.options import DataDir
+from pulse.options import AsJson, DataDir, InCommunity, KnownAt, Until
 from pulse.settings import load
 
 
@@ -34,7 +34,7 @@ def quarantine(
 
 
 def spool(
-    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """缓冲：等待入库的消息、速率、何时清空 / The spool: what waits, rates, when it is drained."""
@@ -48,11 +48,9 @@ def statistics(
     from_: Annotated[
         str | None, typer.Option("--from", help="开始，默认 30 天前 / Beginning, by default 30 days ago.")
     ] = None,
-    to: Annotated[str | None, typer.Option(help="结束，默认现在 / End, now by default.")] = None,
-    known_at: Annotated[
-        str | None, typer.Option(help="按当时所知 / By what was known then; now by default.")
-    ] = None,
-    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
+    to: Until = None,
+    known_at: KnownAt = None,
+    community: InCommunity = None,
     kind: Annotated[str | None, typer.Option(help="只限这个类别 / This kind only.")] = None,
     threshold: Annotated[
         str, typer.Option(help="可用率阈值，百分数 / Availability to reach, percent.")
@@ -60,7 +58,7 @@ def statistics(
     worst: Annotated[
         int, typer.Option(min=0, help="列出停止最久的设备数 / How many of the worst devices to list.")
     ] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """统计：可用率、中断、失效间隔、恢复时间、抖动 / Availability, outages, MTBF, MTTR, flapping.
@@ -78,11 +76,9 @@ def rate(
     at: Annotated[str | None, typer.Option(help="时刻，默认现在 / A moment, now by default.")] = None,
     from_: Annotated[str | None, typer.Option("--from", help="时段开始 / Beginning of a period.")] = None,
     to: Annotated[str | None, typer.Option(help="时段结束 / End of a period.")] = None,
-    known_at: Annotated[
-        str | None, typer.Option(help="按当时所知 / By what was known then; now by default.")
-    ] = None,
-    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    known_at: KnownAt = None,
+    community: InCommunity = None,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """在线率：现在、任一时刻或时段，按任何时候所知 / The online rate at any moment, as known at any time.
@@ -100,13 +96,11 @@ def recompute(
     from_: Annotated[
         str | None, typer.Option("--from", help="开始，默认一小时前 / Beginning, an hour ago by default.")
     ] = None,
-    to: Annotated[str | None, typer.Option(help="结束，默认现在 / End, now by default.")] = None,
-    known_at: Annotated[
-        str | None, typer.Option(help="按当时所知 / By what was known then; now by default.")
-    ] = None,
-    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
+    to: Until = None,
+    known_at: KnownAt = None,
+    community: InCommunity = None,
     device: Annotated[str | None, typer.Option(help="只限这台设备 / This device only.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """由保存的原始消息重算在线率，与状态区间逐台对照 / Work the rate out again from the raw messages.
@@ -128,13 +122,13 @@ def explain(
     from_: Annotated[
         str | None, typer.Option("--from", help="开始，默认一天前 / Beginning, a day ago by default.")
     ] = None,
-    to: Annotated[str | None, typer.Option(help="结束，默认现在 / End, now by default.")] = None,
+    to: Until = None,
     known_at: Annotated[
         str | None, typer.Option(help="“现在所知”的时间 / The time of what is known; now by default.")
     ] = None,
-    community: Annotated[str | None, typer.Option(help="只限这个小区 / This community only.")] = None,
+    community: InCommunity = None,
     limit: Annotated[int, typer.Option(min=0, help="最多列出的设备 / Most devices to list.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="供程序读取 / For programs.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """公布值与现在所知为何不同，逐台、逐个原因 / Why what was published differs from what is known now.

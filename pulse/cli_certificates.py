@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pulse.options import DataDir
+from pulse.options import DataDir, DeviceIds
 from pulse.settings import load
 
 certificates_app = typer.Typer(
@@ -13,7 +13,6 @@ certificates_app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="设备编号 / Device ids.")]
 _Folder = Annotated[
     Path | None,
     typer.Option("--folder", help="证书目录，默认在数据目录中 / Folder; in the data folder if not given."),
@@ -45,7 +44,7 @@ def certificates_server(
 
 
 @certificates_app.command("device")
-def certificates_device(ids: _Ids, folder: _Folder = None, data_dir: DataDir = None) -> None:
+def certificates_device(ids: DeviceIds, folder: _Folder = None, data_dir: DataDir = None) -> None:
     """签发设备证书 / Sign devices' client certificates, valid for 825 days; the common name is the id."""
     from pulse.commands import certificates as command
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pulse.options import DataDir
+from pulse.options import DataDir, DeviceIds
 from pulse.settings import load
 
 credentials_app = typer.Typer(
@@ -13,7 +13,6 @@ credentials_app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="设备编号 / Device ids.")]
 _Out = Annotated[
     Path | None,
     typer.Option("--out", help="写入新文件 (0600)，不在屏幕上显示 / Write to a new file, mode 0600."),
@@ -41,7 +40,7 @@ def credentials_issue(
 
 
 @credentials_app.command("rotate")
-def credentials_rotate(ids: _Ids, out: _Out = None, data_dir: DataDir = None) -> None:
+def credentials_rotate(ids: DeviceIds, out: _Out = None, data_dir: DataDir = None) -> None:
     """更换口令，旧口令随即失效 / Replace passwords; the former ones are invalid at once."""
     from pulse.commands import devices as command
 
@@ -49,7 +48,7 @@ def credentials_rotate(ids: _Ids, out: _Out = None, data_dir: DataDir = None) ->
 
 
 @credentials_app.command("revoke")
-def credentials_revoke(ids: _Ids, data_dir: DataDir = None) -> None:
+def credentials_revoke(ids: DeviceIds, data_dir: DataDir = None) -> None:
     """撤销口令，连接随即断开 / Revoke passwords; mosquitto ends the connections made with them."""
     from pulse.commands import devices as command
 

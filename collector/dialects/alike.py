@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.received import pieces
 from pulse.batches import Flags, Ints
 
 Bytes = NDArray[np.uint8]
@@ -148,16 +149,9 @@ def _equal(buffer: Bytes, begin: Ints, size: int, asked: Flags) -> Flags:
     if not asked.all():
         # Where nobody asked the bytes may not be there.
         begin = np.where(asked, begin, begin[0])
-    found = _pieces(buffer, begin, size)
+    found = pieces(buffer, begin, size)
     equal: Flags = found == found[0]
     return equal
-
-
-def _pieces(buffer: Bytes, begin: Ints, size: int) -> NDArray[np.bytes_]:
-    """The `size` bytes at each place; none of them may be zero at the end, or they are not told apart."""
-    everywhere = np.ndarray((len(buffer) - size + 1,), f"S{size}", buffer, strides=(1,))
-    pieces: NDArray[np.bytes_] = everywhere[begin]
-    return pieces
 
 
 def _form(text: bytes, runs: list[int]) -> _Form | None:
@@ -239,7 +233,7 @@ def _value(buffer: Bytes, end: Ints, length: Ints) -> Ints:
 
 def _eight(buffer: Bytes, end: Ints, length: Ints) -> Ints:
     """The numbers whose digits end at `end`, of 1 to 8 digits: all of them at once in a 64-bit word."""
-    word = _pieces(buffer, end - WORD, WORD).view("<u8")
+    word = pieces(buffer, end - WORD, WORD).view("<u8")
     # What precedes the digits lies in the low bytes, and leaves by the low end.
     shift = (8 * (WORD - length)).astype(np.uint64)
     word >>= shift

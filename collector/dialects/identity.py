@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.received import pieces
 from pulse.batches import Ints
 
 Sums = NDArray[np.uint64]
@@ -115,9 +116,8 @@ class Identifier:
         """The shares of payloads that go in as they are."""
         # In whole words; beyond the end of all data nothing can be read, so that much lies behind.
         words = max(1, -(-int(length.max(initial=0)) // _WORD))
-        size = words * _WORD
-        pieces = np.ndarray((len(data) - size + 1,), f"S{size}", data, strides=(1,))[begin]
-        told = pieces.view("<u4").reshape(len(begin), words) & self._masks[length, :words]
+        said = pieces(data, begin, words * _WORD).view("<u4").reshape(len(begin), words)
+        told = said & self._masks[length, :words]
         shares = told.astype(np.uint64) @ self._payload.table[:words]
         return shares.T + np.array(self._payload.length, dtype=np.uint64)[:, None] * length.astype(np.uint64)
 
